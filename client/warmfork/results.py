@@ -1,0 +1,159 @@
+"""What a job gives back: ``Result`` and its parts, as frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+Verdict = Literal[
+    "ok",
+    "error",
+    "timeout",
+    "cpu_limit",
+    "memory_limit",
+    "disk_limit",
+    "crashed",
+    "cancelled",
+    "rejected",
+    "lost",
+]
+
+VERDICTS: Final[tuple[Verdict, ...]] = (
+    "ok",
+    "error",
+    "timeout",
+    "cpu_limit",
+    "memory_limit",
+    "disk_limit",
+    "crashed",
+    "cancelled",
+    "rejected",
+    "lost",
+)
+
+_NO_FILES: Final[Mapping[str, bytes]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why a job's verdict is not ``ok``.
+
+    Attributes:
+        type: the exception's class name (``"ValueError"``), or the verdict's own word (``"Timeout"``, ``"MemoryLimit"`` …).
+        message: the exception's text, or a sentence that says what happened, what became of the job and what to do.
+        line: line of the submitted code, counted from 1, where the deepest user frame stood; None where there is none.
+        traceback: Python's traceback, user frames only; empty where no exception ended the job.
+    """
+
+    type: str
+    message: str
+    line: int | None = None
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One verified chart: a rendered figure or an image file that the code saved.
+
+    Attributes:
+        data: the exact bytes that the daemon signed.
+        media_type: ``image/png``, ``image/svg+xml``, ``application/pdf`` or ``image/jpeg``.
+        width_px, height_px: size in pixels; read from the header by the daemon for PNG and JPEG, the job's own word
+            for SVG and PDF (at the figure's dpi).
+        index: place in ``Result.charts``; part of what is signed.
+        figure_number: matplotlib's number of the figure, None for a file no figure is known for.
+        title: the figure's title as the job reports it: text from the job, at most 500 characters.
+        file_name: path below the job's working directory when this is a file the code saved, else None.
+        signature: HMAC-SHA256, 32 bytes; already verified when you hold the chart.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str
+    width_px: int
+    height_px: int
+    index: int = 0
+    figure_number: int | None = None
+    title: str = ""
+    file_name: str | None = None
+    signature: bytes = field(default=b"", repr=False)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the chart's bytes to ``path`` and return it. Raises OSError as ``open`` does."""
+        target = Path(path)
+        target.write_bytes(self.data)
+        return target
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the job cost.
+
+    Attributes:
+        wall_s: seconds from dispatch to the worker's report (running and rendering).
+        cpu_s: CPU seconds of the worker, user and system, from dispatch on.
+        peak_memory_bytes: highest resident memory above what the worker had when it stood idle.
+        queue_s: seconds between admission and dispatch.
+    """
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_bytes: int = 0
+    queue_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What the bounds cut away; all zero when nothing was.
+
+    Attributes:
+        stdout_bytes, stderr_bytes: bytes cut out of the middle of each stream.
+        charts: charts that were over the number or size allowed.
+        files: files left in the working directory that were over the number or size allowed, or not regular files.
+    """
+
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    charts: int = 0
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The one answer to one ``execute``.
+
+    Attributes:
+        job_id: 32 hexadecimal digits chosen by the client.
+        verdict: how the job ended; see ``docs/results.md``.
+        stdout, stderr: text the job wrote (UTF-8, undecodable bytes replaced). Where the middle was cut out, a line
+            says how many bytes were dropped.
+        error: why the verdict is not ``ok``; None when it is.
+        charts: every open figure and every image file saved in the working directory, in order.
+        files: new and changed files of the working directory by relative path, images among them.
+        usage, dropped: what it cost; what the bounds cut away.
+        exit_code: the code given to ``sys.exit``, None where the job did not call it.
+        retry_after_s: with ``rejected``, when to try again; else None.
+        retry_safe: with ``rejected`` and ``lost``, whether the job certainly did not run; else None.
+        policy: the Python-level policy the job ran under; empty if it did not run.
+    """
+
+    job_id: str
+    verdict: Verdict
+    stdout: str = ""
+    stderr: str = ""
+    error: ErrorInfo | None = None
+    charts: tuple[Chart, ...] = ()
+    files: Mapping[str, bytes] = field(default=_NO_FILES, repr=False)
+    usage: Usage = Usage()
+    dropped: Dropped = Dropped()
+    exit_code: int | None = None
+    retry_after_s: float | None = None
+    retry_safe: bool | None = None
+    policy: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True when the code ran to its end without an uncaught exception."""
+        return self.verdict == "ok"

@@ -1,0 +1,114 @@
+"""The one module that imports msgpack: bounded packing and unpacking of plain data.
+
+``unpack`` accepts any bytes: they decode to plain data within the limits or raise ``ProtocolError``. It never
+builds an object of any class other than None, bool, int, float, str, bytes, list and dict.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgpack
+
+from warmfork.errors import ProtocolError
+from warmfork.wire import limits
+
+ExtHook = Any
+_PACKER_OPTIONS: Final[dict[str, Any]] = {"use_bin_type": True, "strict_types": True}
+
+
+def pack(value: Any, default: Any = None) -> bytes:
+    """Pack plain data. ``default`` maps a value that msgpack does not carry to one it does, or raises."""
+    return bytes(msgpack.packb(value, default=default, **_PACKER_OPTIONS))
+
+
+def extension(code: int, payload: bytes) -> Any:
+    """A msgpack extension value with this type code (0 to 127), for ``default`` to return."""
+    return msgpack.ExtType(code, payload)
+
+
+def unpack(
+    data: bytes | memoryview,
+    *,
+    bytes_max: int = limits.HEADER_BYTES_MAX,
+    string_bytes_max: int = limits.STRING_BYTES_MAX,
+    items_max: int = limits.CONTAINER_ITEMS_MAX,
+    nesting_max: int = limits.NESTING_MAX,
+    any_keys: bool = False,
+    ext_hook: ExtHook = None,
+) -> Any:
+    """Unpack exactly one value from ``data``.
+
+    Args:
+        data: the packed bytes.
+        bytes_max, string_bytes_max, items_max, nesting_max: bounds on the whole, on each string or byte string,
+            on the items of each container and on how deep containers stand inside one another.
+        any_keys: allow keys of any hashable type; otherwise every key must be a string.
+        ext_hook: called with (code, payload) for extension values; without it they are refused.
+
+    Raises:
+        ProtocolError: for anything else than one well-formed value within the bounds.
+    """
+    if len(data) > bytes_max:
+        raise ProtocolError(f"{len(data)} bytes of packed data where at most {bytes_max} are allowed")
+    unpacker = msgpack.Unpacker(
+        raw=False,
+        strict_map_key=not any_keys,
+        use_list=True,
+        ext_hook=ext_hook or _refuse_extension,
+        max_buffer_size=max(bytes_max, 1),
+        max_str_len=string_bytes_max,
+        max_bin_len=string_bytes_max,
+        max_ext_len=string_bytes_max,
+        max_array_len=items_max,
+        max_map_len=items_max,
+    )
+    try:
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        consumed = unpacker.tell()
+    except ProtocolError:
+        raise
+    except (msgpack.UnpackException, ValueError, TypeError, OverflowError, RecursionError) as problem:
+        # msgpack raises each of these for some malformed input (an unhashable key is a TypeError, say).
+        raise ProtocolError(f"not well-formed packed data: {type(problem).__name__}: {problem}") from None
+    if consumed != len(data):
+        raise ProtocolError(f"{len(data) - consumed} bytes follow the packed value")
+    if any_keys:
+        _check_nesting(value, nesting_max)
+    else:
+        _check_nesting_and_keys(value, nesting_max)
+    return value
+
+
+def _refuse_extension(code: int, payload: bytes) -> Any:
+    raise ProtocolError(f"extension type {code} is not part of the protocol")
+
+
+def _check_nesting(value: Any, nesting_max: int) -> None:
+    level = [value]
+    for _ in range(nesting_max + 1):
+        inner: list[Any] = []
+        for item in level:
+            if type(item) in (list, tuple, set, frozenset):
+                inner.extend(item)
+            elif type(item) is dict:
+                inner.extend(item.values())
+        if not inner:
+            return
+        level = inner
+    raise ProtocolError(f"containers are nested deeper than {nesting_max}")
+
+
+def _check_nesting_and_keys(value: Any, nesting_max: int) -> None:
+    _check_nesting(value, nesting_max)
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if type(item) is list:
+            stack.extend(item)
+        elif type(item) is dict:
+            for key, inner in item.items():
+                if type(key) is not str:
+                    raise ProtocolError(f"a map key is {type(key).__name__} where only strings are allowed")
+                stack.append(inner)
