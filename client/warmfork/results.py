@@ -145,7 +145,7 @@ class Result:
     stderr: str = ""
     error: ErrorInfo | None = None
     charts: tuple[Chart, ...] = ()
-    files: Mapping[str, bytes] = field(default=_NO_FILES, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=lambda: _NO_FILES, repr=False)
     usage: Usage = Usage()
     dropped: Dropped = Dropped()
     exit_code: int | None = None

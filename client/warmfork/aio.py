@@ -1,0 +1,261 @@
+"""The asynchronous client: one connection, any number of calls in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import zmq
+import zmq.asyncio
+
+from warmfork.discovery import Whereabouts, nobody_listens, unreachable
+from warmfork.errors import DaemonUnreachable, ProtocolError, ReplyTimeout
+from warmfork.exchange import build_request, check_reply, lost_result, new_id, result_from, wait_s_for
+from warmfork.link import Disconnected
+from warmfork.results import Result
+from warmfork.wire.messages import decode_reply, encode_request
+from warmfork.wire.records import (
+    CancelReply,
+    CancelRequest,
+    HelloReply,
+    HelloRequest,
+    Reply,
+    Request,
+    StatusReply,
+    StatusRequest,
+)
+
+_ANSWER_S = 5.0
+
+
+class _AsyncLink:
+    """One DEALER on the running loop: replies are handed to whoever waits for their id."""
+
+    def __init__(self, context: zmq.asyncio.Context, address: str, key: bytes) -> None:
+        self.address = address
+        self.key = key
+        self.hello: HelloReply | None = None
+        self.alive = True
+        self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._monitor = cast(zmq.asyncio.Socket, self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        self._socket.connect(address)
+        self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._watch())]
+
+    async def ask(self, request: Request, timeout_s: float, *, send_s: float) -> Reply:
+        """Send a request and wait for its reply.
+
+        Raises:
+            DaemonUnreachable: there is no connection to send by.
+            Disconnected: the connection ended before the reply.
+            TimeoutError: no reply in time.
+        """
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[request.id] = future
+        try:
+            try:
+                await asyncio.wait_for(self._socket.send_multipart(encode_request(request)), send_s)
+            except (TimeoutError, zmq.ZMQError):
+                raise DaemonUnreachable(f"no connection to {self.address}") from None
+            return await asyncio.wait_for(future, timeout_s)
+        finally:
+            self._waiting.pop(request.id, None)
+
+    async def _receive(self) -> None:
+        while True:
+            frames = await self._socket.recv_multipart(copy=False)
+            try:
+                reply = decode_reply([frame.buffer for frame in frames])
+            except ProtocolError as problem:
+                self._end(problem)
+                return
+            future = self._waiting.get(reply.id)
+            if future is not None and not future.done():
+                future.set_result(reply)
+
+    async def _watch(self) -> None:
+        await self._monitor.recv_multipart()
+        self._end(Disconnected())
+
+    def _end(self, problem: Exception) -> None:
+        self.alive = False
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(problem)
+
+    def close(self) -> None:
+        self._end(Disconnected())
+        for task in self._tasks:
+            task.cancel()
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+
+
+class AsyncClient:
+    """Like ``Client``, awaited. Belongs to the event loop it is first used in; any number of its tasks may share it.
+
+    Args:
+        address, key_file, key, connect_timeout_s: as for ``Client``.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        key_file: str | Path | None = None,
+        key: bytes | None = None,
+        connect_timeout_s: float = 1.0,
+    ) -> None:
+        self._where = Whereabouts(address, key, key_file, connect_timeout_s)
+        self._context: zmq.asyncio.Context | None = None
+        self._link: _AsyncLink | None = None
+        self._connecting = asyncio.Lock()
+        self._cancelling: set[asyncio.Task[None]] = set()
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        stdin: str | bytes | None = None,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+        memory_bytes: int | None = None,
+        formats: Sequence[str] = ("png",),
+        policy: str | None = None,
+        template: str | None = None,
+        rc: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
+    ) -> Result:
+        """Run code in a fresh worker; arguments, result and errors as for ``Client.execute``.
+
+        Cancelling the awaiting task cancels the job.
+        """
+        request = build_request(
+            code,
+            variables=variables,
+            files=files,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+            memory_bytes=memory_bytes,
+            formats=formats,
+            policy=policy,
+            template=template,
+            rc=rc,
+            job_id=job_id,
+        )
+        link = await self._connected()
+        assert link.hello is not None
+        wait_s = wait_s_for(request, link.hello)
+        try:
+            reply = await link.ask(request, wait_s, send_s=self._where.connect_timeout_s)
+        except Disconnected:
+            return lost_result(request.id)
+        except TimeoutError:
+            self._cancel_later(request.id)
+            raise ReplyTimeout(
+                f"no reply to job {request.id.hex()} within {wait_s:g} s; the daemon was asked to cancel it. It may have run"
+            ) from None
+        except asyncio.CancelledError:
+            self._cancel_later(request.id)
+            raise
+        return result_from(reply, request.id, link.key)
+
+    async def cancel(self, job_id: str) -> str:
+        """As ``Client.cancel``."""
+        return cast(CancelReply, await self._ask(CancelRequest(new_id(), bytes.fromhex(job_id)))).outcome
+
+    async def status(self) -> Mapping[str, Any]:
+        """As ``Client.status``."""
+        return cast(StatusReply, await self._ask(StatusRequest(new_id()))).status
+
+    async def hello(self) -> HelloReply:
+        """As ``Client.hello``."""
+        return cast(HelloReply, await self._ask(HelloRequest(new_id())))
+
+    async def close(self) -> None:
+        """Close the connection, after the cancellations that are on their way. Calls in flight end as ``lost``."""
+        if self._cancelling:
+            await asyncio.wait(self._cancelling, timeout=self._where.connect_timeout_s)
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        if self._context is not None:
+            self._context.destroy(0)
+            self._context = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, request: Request) -> Reply:
+        link = await self._connected()
+        try:
+            return check_reply(await link.ask(request, _ANSWER_S, send_s=self._where.connect_timeout_s))
+        except Disconnected:
+            raise unreachable({link.address: "the connection ended"}) from None
+        except TimeoutError:
+            raise ReplyTimeout(f"no answer within {_ANSWER_S:g} s; the daemon may be overloaded or stopped") from None
+
+    def _cancel_later(self, job_id: bytes) -> None:
+        """Tell the daemon, without making the cancelled task wait for it."""
+
+        async def tell() -> None:
+            link = self._link
+            if link is None or not link.alive:
+                return
+            try:
+                await link.ask(CancelRequest(new_id(), job_id), _ANSWER_S, send_s=self._where.connect_timeout_s)
+            except (DaemonUnreachable, Disconnected, TimeoutError, ProtocolError):
+                pass  # whoever is gone needs no cancelling
+
+        task = asyncio.get_running_loop().create_task(tell())
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
+
+    async def _connected(self) -> _AsyncLink:
+        async with self._connecting:
+            if self._link is not None and self._link.alive:
+                return self._link
+            if self._link is not None:
+                self._link.close()
+                self._link = None
+            self._link = await self._find()
+            return self._link
+
+    async def _find(self) -> _AsyncLink:
+        if self._context is None:
+            self._context = zmq.asyncio.Context()
+        tried: dict[str, str] = {}
+        for address in self._where.addresses():
+            reason = nobody_listens(address)
+            if not reason:
+                link = _AsyncLink(self._context, address, self._where.key_for(address))
+                timeout_s = self._where.connect_timeout_s
+                try:
+                    reply = await link.ask(HelloRequest(new_id()), timeout_s, send_s=timeout_s)
+                    if isinstance(reply, HelloReply):
+                        link.hello = reply
+                        return link
+                except (DaemonUnreachable, Disconnected, TimeoutError, ProtocolError):
+                    pass
+                except BaseException:
+                    link.close()
+                    raise
+                link.close()
+                reason = f"no answer within {timeout_s:g} s"
+            tried[address] = reason
+        raise unreachable(tried)

@@ -1,0 +1,147 @@
+"""``warmfork run``: one job, its output on our streams, its charts on the disk."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from warmfork.cli import exits
+from warmfork.cli.report import print_json, print_result
+from warmfork.cli.request import parse_formats, parse_variable, request_of
+from warmfork.cli.saving import Saver
+from warmfork.cli.sizes import parse_seconds, parse_size
+from warmfork.cli.terminal import say
+from warmfork.client import Client
+from warmfork.embedding import embedded
+from warmfork.errors import DaemonUnreachable, WarmforkError
+from warmfork.results import Result
+from warmfork.wire.records import POLICIES
+
+DESCRIPTION: Final = """\
+Run a Python file in a fresh, guarded process with numpy, pandas, matplotlib and seaborn already imported. What it prints
+comes out here, every figure it draws and every image it saves becomes a file. A running daemon is used; where none
+runs, a private one is started for this one job.
+"""
+EPILOG: Final = (
+    """\
+examples:
+  warmfork run chart.py --out charts --format png,svg
+  warmfork run report.py --file sales.csv --var 'year=2024' --var 'title="Sales"'
+  warmfork run slow.py --timeout 10 --memory 512M
+  echo 'print(1 + 1)' | warmfork run - --json
+
+charts: a figure is saved as chart-1.png, chart-2.png …, an image that the code saved under its own base name. A file
+that is there already and differs is left alone, and the next free name is used (chart-1-2.png), unless --overwrite is
+given.
+
+"""
+    + exits.HELP
+)
+_CANCEL_WAIT_S: Final = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="the Python file, '-' for stdin")
+    parser.add_argument("--out", metavar="DIR", default=".", help="where to save charts; made if missing (default: .)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files of the same name")
+    parser.add_argument("--save-files", action="store_true", help="save the other files the code wrote, too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the job's output")
+    parser.add_argument("--timeout", metavar="SECONDS", type=parse_seconds, help="it may take (default: the daemon's)")
+    parser.add_argument("--memory", metavar="SIZE", type=parse_size, help="such as 512M or 1G (default: the daemon's)")
+    parser.add_argument(
+        "--format",
+        metavar="LIST",
+        type=parse_formats,
+        default=("png",),
+        help="of figures: png, svg, pdf (default: png)",
+    )
+    parser.add_argument(
+        "--var", metavar="NAME=JSON", type=parse_variable, action="append", default=[], help="a variable; repeatable"
+    )
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        dest="files",
+        action="append",
+        default=[],
+        help="put this file into the job's directory, under its relative path; repeatable",
+    )
+    parser.add_argument("--stdin", metavar="FILE", help="what the code reads from its stdin ('-': ours)")
+    parser.add_argument("--policy", choices=POLICIES, help="of the Python layer (default: the daemon's)")
+    parser.add_argument("--template", metavar="NAME", help="which template of the daemon (default: the daemon's)")
+    parser.add_argument("--address", metavar="ADDRESS", help="of the daemon; no private one is started then")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what is done")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run the job and tell about it; the exit code of its verdict.
+
+    Raises:
+        UsageError: something on the command line cannot be read or written to. Nothing was submitted.
+        WarmforkError: as ``Client.execute``.
+    """
+    request = request_of(args)
+    saver = Saver(args.out, overwrite=args.overwrite)
+    result = _run(args, request)
+    chart_paths = saver.save_charts(result.charts)
+    chart_files = {chart.file_name for chart in result.charts}
+    others = {name: data for name, data in result.files.items() if name not in chart_files}
+    file_paths: dict[str, Path] = saver.save_files(others) if args.save_files else {}
+    if args.json:
+        print_json(result, chart_paths, file_paths)
+    else:
+        print_result(result, chart_paths, file_paths, others)
+    return exits.CODE_OF[result.verdict]
+
+
+def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
+    try:
+        with Client(args.address) as client:
+            return _execute_interruptibly(client, request)
+    except DaemonUnreachable as problem:
+        if args.address:
+            raise
+        if args.verbose:
+            say(f"{problem}; starting a private daemon for this job")
+    with embedded(policy="strict", workers=1) as client:
+        return _execute_interruptibly(client, request)
+
+
+def _execute_interruptibly(client: Client, request: dict[str, Any]) -> Result:
+    """Execute in a thread of its own, so that Ctrl-C can cancel the job and still get its output so far."""
+    job_id = secrets.token_hex(16)
+    outcome: list[Result | BaseException] = []
+    done = threading.Event()
+
+    def call() -> None:
+        try:
+            outcome.append(client.execute(**request, job_id=job_id))
+        except BaseException as problem:  # carried over to the thread that waits
+            outcome.append(problem)
+        finally:
+            done.set()
+
+    threading.Thread(target=call, name="warmfork-run", daemon=True).start()
+    try:
+        done.wait()
+    except KeyboardInterrupt:
+        _cancel(client, job_id, done)
+        if not outcome or not isinstance(outcome[0], Result) or outcome[0].verdict != "cancelled":
+            raise
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _cancel(client: Client, job_id: str, done: threading.Event) -> None:
+    sys.stderr.write("\n")
+    say("cancelling the job")
+    try:
+        client.cancel(job_id)
+    except WarmforkError:
+        return
+    done.wait(_CANCEL_WAIT_S)

@@ -1,0 +1,291 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import zmq
+
+from warmfork.discovery import Whereabouts, nobody_listens, unreachable
+from warmfork.errors import ProtocolError, ReplyTimeout
+from warmfork.exchange import build_request, check_reply, lost_result, new_id, result_from, wait_s_for
+from warmfork.link import Disconnected, Link
+from warmfork.results import Result
+from warmfork.wire.messages import encode_request
+from warmfork.wire.records import (
+    CancelReply,
+    CancelRequest,
+    HelloReply,
+    HelloRequest,
+    Reply,
+    Request,
+    StatusReply,
+    StatusRequest,
+)
+
+_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Daemon:
+    address: str
+    key: bytes
+    hello: HelloReply
+
+
+class Client:
+    """Talks to a warmfork daemon. One client may be used by any number of threads at once.
+
+    Each call in flight has a connection of its own, kept for later calls. Nothing is connected before the first call;
+    after the daemon has restarted, the next call finds it again. A forked child starts with no connection.
+
+    Args:
+        address: such as ``ipc:///run/warmfork/warmfork.sock``. Without it: ``$WARMFORK_ADDRESS``, else the user's
+            runtime directory, else the system's; the first that answers.
+        key_file: file with the daemon's key. Without it: ``$WARMFORK_KEY_FILE``, else ``key`` beside the socket.
+        key: the key itself, 32 bytes, in place of a file.
+        connect_timeout_s: how long each address has to answer.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        key_file: str | Path | None = None,
+        key: bytes | None = None,
+        connect_timeout_s: float = 1.0,
+    ) -> None:
+        self._where = Whereabouts(address, key, key_file, connect_timeout_s)
+        self._lock = threading.Lock()
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._pid = os.getpid()
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._idle: list[Link] = []
+        self._daemon: _Daemon | None = None
+        self._closed = False
+
+    def execute(
+        self,
+        code: str,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        stdin: str | bytes | None = None,
+        timeout_s: float | None = None,
+        deadline_s: float | None = None,
+        memory_bytes: int | None = None,
+        formats: Sequence[str] = ("png",),
+        policy: str | None = None,
+        template: str | None = None,
+        rc: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
+    ) -> Result:
+        """Run code in a fresh worker and wait for its result.
+
+        Args:
+            code: Python source.
+            variables: globals of the code by name: plain data, carried as what it is.
+            files: put into the working directory by relative path before the code runs.
+            stdin: what ``input()`` reads.
+            timeout_s: seconds of run time, rendering included; the daemon's default without it.
+            deadline_s: seconds from now, waiting in the queue included; none without it.
+            memory_bytes: memory above the idle worker; the daemon's default without it.
+            formats: of every open figure: ``png``, ``svg``, ``pdf``, in the order wanted.
+            policy: ``strict``, ``standard`` or ``off``, as far as the daemon allows it.
+            template: name of the template, the daemon's default without it.
+            rc: matplotlib settings applied before the code runs.
+            job_id: 32 hexadecimal digits, to cancel the job by from elsewhere; random without it.
+
+        Returns:
+            The result, whatever became of the code; ``result.verdict`` says what.
+
+        Raises:
+            DaemonUnreachable: no daemon answered; nothing was submitted.
+            RequestRefused: the daemon does not allow what was asked.
+            ReplyTimeout: no reply within deadline (or queue and timeout) and a grace; the job was told to cancel.
+            SignatureError: a chart is not what the daemon signed.
+            KeyUnavailable: the key to verify charts cannot be read.
+            ValueNotCarried, ValueError, TypeError: an argument cannot be sent.
+        """
+        request = build_request(
+            code,
+            variables=variables,
+            files=files,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+            memory_bytes=memory_bytes,
+            formats=formats,
+            policy=policy,
+            template=template,
+            rc=rc,
+            job_id=job_id,
+        )
+        link, daemon = self._submit(request)
+        wait_s = wait_s_for(request, daemon.hello)
+        try:
+            reply = link.receive(request.id, wait_s)
+        except Disconnected:
+            self._forget(link)
+            return lost_result(request.id)
+        except BaseException:
+            self._forget(link)
+            self._cancel_quietly(request.id)
+            raise
+        if reply is None:
+            self._forget(link)
+            self._cancel_quietly(request.id)
+            raise ReplyTimeout(
+                f"no reply to job {request.id.hex()} within {wait_s:g} s; the daemon was asked to cancel it. It may have run"
+            )
+        self._give_back(link)
+        return result_from(reply, request.id, daemon.key)
+
+    def cancel(self, job_id: str) -> str:
+        """End a job of the same user: ``"queued"`` or ``"running"`` says where it was, ``"unknown"`` that it is not there.
+
+        The job's own call returns with verdict ``cancelled``. Raises DaemonUnreachable, ReplyTimeout.
+        """
+        request = CancelRequest(new_id(), bytes.fromhex(job_id))
+        reply = self._ask(request)
+        return cast(CancelReply, reply).outcome
+
+    def status(self) -> Mapping[str, Any]:
+        """How the daemon is, as plain nested data. Raises DaemonUnreachable, ReplyTimeout."""
+        return cast(StatusReply, self._ask(StatusRequest(new_id()))).status
+
+    def hello(self) -> HelloReply:
+        """Who the daemon is: version, templates, policies, limits. Raises DaemonUnreachable, ReplyTimeout."""
+        return cast(HelloReply, self._ask(HelloRequest(new_id())))
+
+    def close(self) -> None:
+        """Close every connection. Calls in flight in other threads end with an error."""
+        with self._lock:
+            self._closed = True
+            links, self._idle = self._idle, []
+        for link in links:
+            link.close()
+        if self._pid == os.getpid():
+            self._context.destroy(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: Request) -> Reply:
+        link, _ = self._submit(request)
+        try:
+            reply = link.receive(request.id, _ANSWER_S)
+        except Disconnected:
+            self._forget(link)
+            raise unreachable({self._where.address or "the daemon": "the connection ended"}) from None
+        except BaseException:
+            self._forget(link)
+            raise
+        if reply is None:
+            self._forget(link)
+            raise ReplyTimeout(f"no answer within {_ANSWER_S:g} s; the daemon may be overloaded or stopped")
+        self._give_back(link)
+        return check_reply(reply)
+
+    def _submit(self, request: Request) -> tuple[Link, _Daemon]:
+        """Hand the request to a connection that stands: a kept one, else one to whoever answers now."""
+        frames = encode_request(request)
+        while True:
+            with self._lock:
+                self._check_usable()
+                link = self._idle.pop() if self._idle else None
+                daemon = self._daemon
+            if link is None or daemon is None:
+                break
+            if link.send(frames):
+                return link, daemon
+            self._forget(link)
+        if daemon is not None:
+            link = Link(self._context, daemon.address)
+            if not nobody_listens(daemon.address) and link.send(frames, self._where.connect_timeout_s):
+                return link, daemon
+            link.close()
+        link, daemon = self._find()
+        if link.send(frames):
+            return link, daemon
+        self._forget(link)
+        raise unreachable({daemon.address: "it answered and was gone a moment later"})
+
+    def _check_usable(self) -> None:
+        if self._pid != os.getpid():
+            # A ZeroMQ context does not survive a fork; the parent's stays untouched.
+            self._start_afresh()
+        if self._closed:
+            raise ValueError("this client is closed")
+
+    def _find(self) -> tuple[Link, _Daemon]:
+        tried: dict[str, str] = {}
+        for address in self._where.addresses():
+            reason = nobody_listens(address)
+            if not reason:
+                key = self._where.key_for(address)
+                link = Link(self._context, address)
+                hello = self._greet(link)
+                if hello is not None:
+                    daemon = _Daemon(address, key, hello)
+                    with self._lock:
+                        self._daemon = daemon
+                    return link, daemon
+                link.close()
+                reason = f"no answer within {self._where.connect_timeout_s:g} s"
+            tried[address] = reason
+        raise unreachable(tried)
+
+    def _greet(self, link: Link) -> HelloReply | None:
+        request = HelloRequest(new_id())
+        timeout_s = self._where.connect_timeout_s
+        try:
+            if not link.send(encode_request(request), timeout_s):
+                return None
+            reply = link.receive(request.id, timeout_s)
+        except (Disconnected, ProtocolError):
+            return None
+        return reply if isinstance(reply, HelloReply) else None
+
+    def _cancel_quietly(self, job_id: bytes) -> None:
+        daemon = self._daemon
+        if daemon is None:
+            return
+        link = Link(self._context, daemon.address)
+        request = CancelRequest(new_id(), job_id)
+        try:
+            if link.send(encode_request(request), self._where.connect_timeout_s):
+                link.receive(request.id, self._where.connect_timeout_s)
+        except (Disconnected, ProtocolError, zmq.ZMQError):
+            pass  # whoever is gone needs no cancelling
+        finally:
+            link.close()
+
+    def _give_back(self, link: Link) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(link)
+                return
+        link.close()
+
+    def _forget(self, link: Link) -> None:
+        link.close()
+        with self._lock:
+            # Kept connections to the same daemon are as dead as this one, or find out by themselves.
+            stale, self._idle = self._idle, []
+            self._daemon = None if stale == [] else self._daemon
+        for other in stale:
+            other.close()

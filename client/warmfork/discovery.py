@@ -1,0 +1,85 @@
+"""Which daemon, and with which key: the first address that answers, and the key that belongs to it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from warmfork.errors import DaemonUnreachable, KeyUnavailable
+from warmfork.places import IPC_PATH_BYTES_MAX, candidate_addresses, key_path
+from warmfork.wire.signature import KEY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What a client was told about its daemon.
+
+    Attributes:
+        address: given, None to look for it.
+        key: given, None to read it.
+        key_file: given, None for the usual places.
+        connect_timeout_s: how long each address has to answer hello.
+    """
+
+    address: str | None = None
+    key: bytes | None = field(default=None, repr=False)
+    key_file: str | Path | None = None
+    connect_timeout_s: float = 1.0
+
+    def addresses(self, environ: Mapping[str, str] = os.environ) -> list[str]:
+        """Where to ask, in order. Raises DaemonUnreachable for an ipc path that the kernel cannot take."""
+        found = candidate_addresses(self.address, environ)
+        for address in found:
+            size = len(os.fsencode(address.removeprefix("ipc://")))
+            if address.startswith("ipc://") and size > IPC_PATH_BYTES_MAX:
+                raise DaemonUnreachable(
+                    f"the address {address} has a path of {size} bytes and the kernel allows {IPC_PATH_BYTES_MAX}"
+                )
+        return found
+
+    def key_for(self, address: str, environ: Mapping[str, str] = os.environ) -> bytes:
+        """The key of the daemon at this address. Raises KeyUnavailable."""
+        if self.key is not None:
+            return self.key
+        path = key_path(address, self.key_file, environ)
+        if path is None:
+            raise KeyUnavailable(f"no key for {address}: give key_file= or set WARMFORK_KEY_FILE")
+        try:
+            key = path.read_bytes()
+        except OSError as problem:
+            raise KeyUnavailable(
+                f"the key of the daemon at {address} cannot be read: {problem}. Charts could not be verified; "
+                "give key_file=, set WARMFORK_KEY_FILE, or join the group that may read it"
+            ) from None
+        if len(key) != KEY_BYTES:
+            raise KeyUnavailable(f"the key file {path} holds {len(key)} bytes where {KEY_BYTES} are expected")
+        return key
+
+
+def nobody_listens(address: str) -> str:
+    """Why nobody can be listening at an ipc address, empty when somebody may be: found out without waiting."""
+    if not address.startswith("ipc://"):
+        return ""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    probe.setblocking(False)
+    try:
+        probe.connect(address.removeprefix("ipc://"))
+    except BlockingIOError:
+        return ""  # a full backlog: it listens
+    except OSError as problem:
+        return str(problem.strerror or problem)
+    finally:
+        probe.close()
+    return ""
+
+
+def unreachable(tried: Mapping[str, str]) -> DaemonUnreachable:
+    """The error that lists each address with what was wrong there."""
+    listed = "; ".join(f"{address}: {reason}" for address, reason in tried.items())
+    return DaemonUnreachable(
+        f"no warmfork daemon answered ({listed}). Nothing was submitted. "
+        "Start one with `warmfork serve`, or use `with warmfork.embedded() as client:`"
+    )

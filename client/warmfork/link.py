@@ -1,0 +1,83 @@
+"""One synchronous connection to a daemon: a DEALER with its monitor, used by one thread at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from warmfork.wire.messages import decode_reply
+from warmfork.wire.records import Reply
+
+Frames = Sequence[bytes | memoryview]
+
+
+class Disconnected(Exception):  # noqa: N818  # never leaves this package
+    """The daemon's end went away."""
+
+
+class Link:
+    """A DEALER that knows when its peer has gone.
+
+    Args:
+        context: ZeroMQ's.
+        address: of the daemon.
+    """
+
+    def __init__(self, context: zmq.Context[Any], address: str) -> None:
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        self._socket.connect(address)
+
+    def send(self, frames: Frames, timeout_s: float = 0.0) -> bool:
+        """Hand a message to the connection. False when there is none within the time, or it has ended before."""
+        if self._monitor.poll(0):
+            return False
+        if timeout_s and not self._socket.poll(int(timeout_s * 1000) + 1, zmq.POLLOUT):
+            return False
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self, request_id: bytes, timeout_s: float) -> Reply | None:
+        """The reply to this request; None when none has come in time. Replies to others are dropped.
+
+        Raises:
+            Disconnected: the connection ended first.
+            ProtocolError: what came is no reply.
+        """
+        due_s = time.monotonic() + timeout_s
+        while True:
+            left_s = due_s - time.monotonic()
+            ready = dict(self._poller.poll(max(0, int(left_s * 1000) + 1)))
+            if self._socket in ready:
+                reply = self._take()
+                if reply is not None and reply.id in (request_id, bytes(len(request_id))):
+                    return reply
+            elif self._monitor in ready:
+                raise Disconnected
+            elif left_s <= 0:
+                return None
+
+    def _take(self) -> Reply | None:
+        try:
+            frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        return decode_reply([frame.buffer for frame in frames])
+
+    def close(self) -> None:
+        """Close the connection; nothing waits for it."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)

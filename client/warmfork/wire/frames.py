@@ -1,0 +1,91 @@
+"""A message as frames: one packed header, then one raw frame per part.
+
+The header is a map with the protocol version ``v``, the message ``type`` and a list ``parts`` that describes each raw
+frame that follows, in order, by a map with at least a ``kind``. Bulk bytes are never inside the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from warmfork.errors import ProtocolError
+from warmfork.wire import codec, limits
+from warmfork.wire.fields import Fields
+
+_NO_INFO: Final[Mapping[str, Any]] = {}
+
+
+class UnsupportedVersion(ProtocolError):
+    """A message of another protocol version."""
+
+
+class UnknownMessageType(ProtocolError):
+    """A well-formed message of a type that this end does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One raw frame.
+
+    Attributes:
+        kind: what it is (``code``, ``file``, ``chart`` …). Unknown kinds are ignored by the reader.
+        data: its bytes.
+        info: what the header says about it.
+    """
+
+    kind: str
+    data: bytes | memoryview = field(repr=False)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def to_frames(type_: str, header: Mapping[str, Any], parts: Sequence[Part] = ()) -> list[bytes | memoryview]:
+    """The frames of a message. Raises ProtocolError where a limit of the protocol would be broken."""
+    if len(parts) > limits.PARTS_MAX:
+        raise ProtocolError(f"{len(parts)} parts where at most {limits.PARTS_MAX} are allowed")
+    described = [{**part.info, "kind": part.kind} for part in parts]
+    packed = codec.pack({**header, "v": limits.PROTOCOL_VERSION, "type": type_, "parts": described})
+    if len(packed) > limits.HEADER_BYTES_MAX:
+        raise ProtocolError(f"a header of {len(packed)} bytes where at most {limits.HEADER_BYTES_MAX} are allowed")
+    frames: list[bytes | memoryview] = [packed]
+    frames.extend(part.data for part in parts)
+    check_sizes([len(frame) for frame in frames])
+    return frames
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """Refuse frame sizes that break the protocol's limits, before their bytes are read. Raises ProtocolError."""
+    if not 1 <= len(sizes) <= limits.PARTS_MAX + 1:
+        raise ProtocolError(f"{len(sizes)} frames where 1 to {limits.PARTS_MAX + 1} are allowed")
+    if sizes[0] > limits.HEADER_BYTES_MAX:
+        raise ProtocolError(f"a header of {sizes[0]} bytes where at most {limits.HEADER_BYTES_MAX} are allowed")
+    if max(sizes) > limits.PART_BYTES_MAX:
+        raise ProtocolError(f"a frame of {max(sizes)} bytes where at most {limits.PART_BYTES_MAX} are allowed")
+    if sum(sizes) > limits.MESSAGE_BYTES_MAX:
+        raise ProtocolError(f"a message of {sum(sizes)} bytes where at most {limits.MESSAGE_BYTES_MAX} are allowed")
+
+
+def from_frames(frames: Sequence[bytes | memoryview]) -> tuple[str, Fields, list[Part]]:
+    """Message type, header fields and parts of any frames, or ProtocolError.
+
+    Raises:
+        UnsupportedVersion: the header is readable and of another version.
+        ProtocolError: anything else that is not a message.
+    """
+    check_sizes([len(frame) for frame in frames])
+    fields = Fields(codec.unpack(frames[0]), "header")
+    version = fields.integer("v", 0, 1 << 31)
+    if version != limits.PROTOCOL_VERSION:
+        raise UnsupportedVersion(
+            f"the message is of protocol version {version}; this end speaks version {limits.PROTOCOL_VERSION}"
+        )
+    type_ = fields.text("type", chars_max=64)
+    described = fields.items("parts", count_max=limits.PARTS_MAX)
+    if len(described) != len(frames) - 1:
+        raise ProtocolError(f"the header describes {len(described)} parts and {len(frames) - 1} frames follow it")
+    parts = []
+    for description, data in zip(described, frames[1:], strict=True):
+        info = Fields(description, "part")
+        parts.append(Part(info.text("kind", chars_max=64), data, description))
+    return type_, fields, parts

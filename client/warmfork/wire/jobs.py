@@ -1,0 +1,173 @@
+"""Frames <-> records between daemon and worker: one order in, one report out.
+
+The report is written by a process that has run hostile code: every field is bounded, and nothing in it is believed
+about anything but the job itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from warmfork.errors import ProtocolError
+from warmfork.results import ErrorInfo
+from warmfork.wire import limits
+from warmfork.wire.fields import Fields
+from warmfork.wire.frames import Part, from_frames, to_frames
+from warmfork.wire.messages import decode_error, encode_error
+from warmfork.wire.names import check_file_name
+from warmfork.wire.records import FORMATS, MEDIA_TYPES, POLICIES, InputFile
+
+OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
+
+
+@dataclass(frozen=True, slots=True)
+class JobOrder:
+    """What a worker is to do; fields as in ``records.ExecuteRequest``, all decided.
+
+    Attributes:
+        charts_max, chart_bytes_max, charts_bytes_max: number of charts, size of each, size of all together.
+    """
+
+    code: bytes | memoryview = field(repr=False)
+    variables: bytes | memoryview | None = field(repr=False)
+    stdin: bytes | memoryview | None = field(repr=False)
+    files: tuple[InputFile, ...]
+    formats: tuple[str, ...]
+    policy: str
+    rc: Mapping[str, Any]
+    charts_max: int
+    chart_bytes_max: int
+    charts_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedChart:
+    """A chart as the worker reports it: rendered (``data``), or a file it saved for the daemon to collect (``file_name``)."""
+
+    media_type: str
+    width_px: int
+    height_px: int
+    figure_number: int | None
+    title: str
+    data: bytes | memoryview | None = field(default=None, repr=False)
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What a worker says of its job.
+
+    Attributes:
+        outcome: ``ok``, ``error``, or an uncaught exception that stands for a limit (``memory_limit``, ``disk_limit``).
+        error: the uncaught exception.
+        exit_code: given to ``sys.exit``.
+        charts: in figure order.
+        charts_dropped: over the number or size allowed, or failed to render.
+    """
+
+    outcome: str
+    error: ErrorInfo | None = None
+    exit_code: int | None = None
+    charts: tuple[ReportedChart, ...] = ()
+    charts_dropped: int = 0
+
+
+def encode_order(order: JobOrder) -> list[bytes | memoryview]:
+    """The frames of an order."""
+    parts = [Part("code", order.code)]
+    if order.variables is not None:
+        parts.append(Part("variables", order.variables))
+    if order.stdin is not None:
+        parts.append(Part("stdin", order.stdin))
+    parts.extend(Part("file", file.data, {"name": file.name}) for file in order.files)
+    header = {
+        "formats": list(order.formats),
+        "policy": order.policy,
+        "rc": dict(order.rc),
+        "charts_max": order.charts_max,
+        "chart_bytes_max": order.chart_bytes_max,
+        "charts_bytes_max": order.charts_bytes_max,
+    }
+    return to_frames("order", header, parts)
+
+
+def decode_order(frames: Sequence[bytes | memoryview]) -> JobOrder:
+    """The order that these frames are, or ProtocolError."""
+    type_, fields, parts = from_frames(frames)
+    if type_ != "order":
+        raise ProtocolError(f"{type_!r} where an order is expected")
+    single = {part.kind: part.data for part in parts if part.kind in ("code", "variables", "stdin")}
+    if "code" not in single:
+        raise ProtocolError("an order has no part 'code'")
+    files = tuple(
+        InputFile(check_file_name(Fields(part.info, "file").text("name", chars_max=limits.PATH_BYTES_MAX)), part.data)
+        for part in parts
+        if part.kind == "file"
+    )
+    return JobOrder(
+        code=single["code"],
+        variables=single.get("variables"),
+        stdin=single.get("stdin"),
+        files=files,
+        formats=tuple(name for name in fields.texts("formats", count_max=8, chars_max=16) if name in FORMATS),
+        policy=fields.word("policy", POLICIES),
+        rc=fields.mapping("rc"),
+        charts_max=fields.integer("charts_max", 0, limits.CHARTS_MAX),
+        chart_bytes_max=fields.integer("chart_bytes_max", 0, limits.PART_BYTES_MAX),
+        charts_bytes_max=fields.integer("charts_bytes_max", 0, limits.MESSAGE_BYTES_MAX),
+    )
+
+
+def encode_report(report: JobReport) -> list[bytes | memoryview]:
+    """The frames of a report."""
+    parts = []
+    for chart in report.charts:
+        info = {
+            "media_type": chart.media_type,
+            "width_px": chart.width_px,
+            "height_px": chart.height_px,
+            "figure_number": chart.figure_number,
+            "title": chart.title[: limits.TITLE_CHARS_MAX],
+            "file_name": chart.file_name,
+        }
+        parts.append(Part("chart", b"" if chart.data is None else chart.data, info))
+    header = {
+        "outcome": report.outcome,
+        "error": encode_error(report.error),
+        "exit_code": report.exit_code,
+        "charts_dropped": report.charts_dropped,
+    }
+    return to_frames("report", header, parts)
+
+
+def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:
+    """The report that these frames are, or ProtocolError."""
+    type_, fields, parts = from_frames(frames)
+    if type_ != "report":
+        raise ProtocolError(f"{type_!r} where a report is expected")
+    charts = tuple(_decode_chart(part) for part in parts if part.kind == "chart")
+    if len(charts) > limits.CHARTS_MAX:
+        raise ProtocolError(f"{len(charts)} charts where at most {limits.CHARTS_MAX} are allowed")
+    return JobReport(
+        outcome=fields.word("outcome", OUTCOMES),
+        error=decode_error(fields),
+        exit_code=fields.optional_integer("exit_code", -(1 << 31), (1 << 31) - 1),
+        charts=charts,
+        charts_dropped=fields.integer("charts_dropped", 0, 1 << 31, default=0),
+    )
+
+
+def _decode_chart(part: Part) -> ReportedChart:
+    info = Fields(part.info, "chart")
+    name = info.optional_text("file_name", chars_max=limits.PATH_BYTES_MAX)
+    return ReportedChart(
+        info.word("media_type", MEDIA_TYPES),
+        info.integer("width_px", 0, limits.IMAGE_PX_MAX),
+        info.integer("height_px", 0, limits.IMAGE_PX_MAX),
+        info.optional_integer("figure_number", 0, 1 << 31),
+        info.text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
+        None if name is not None else part.data,
+        None if name is None else check_file_name(name),
+    )

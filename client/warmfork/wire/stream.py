@@ -1,0 +1,97 @@
+"""Multipart messages over a byte stream: the channel between daemon and worker.
+
+A message is a 4-byte magic, a big-endian u32 number of frames, a big-endian u64 size of each frame, then the frames'
+bytes. The sizes are checked against the caller's bounds before a byte of a frame is kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from warmfork.errors import ProtocolError
+from warmfork.wire import frames as wire_frames
+from warmfork.wire import limits
+
+_MAGIC: Final = b"WFK1"
+_PREFIX: Final = struct.Struct(">4sI")
+_SIZE_BYTES: Final = 8
+
+
+def prefix_of(frames: Sequence[bytes | memoryview]) -> bytes:
+    """What goes before the frames' own bytes."""
+    sizes = [len(frame) for frame in frames]
+    wire_frames.check_sizes(sizes)
+    return _PREFIX.pack(_MAGIC, len(sizes)) + struct.pack(f">{len(sizes)}Q", *sizes)
+
+
+class MessageAssembler:
+    """Collects exactly one message from a stream, however it is cut.
+
+    Args:
+        bytes_max: bound on the frames' bytes together.
+
+    Attributes:
+        frames: the finished message, None until it is whole.
+        received: bytes of it so far.
+    """
+
+    __slots__ = ("_buffer", "_bytes_max", "_sizes", "frames", "received")
+
+    def __init__(self, bytes_max: int = limits.MESSAGE_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._buffer = bytearray()
+        self._sizes: tuple[int, ...] | None = None
+        self.frames: list[memoryview] | None = None
+        self.received = 0
+
+    def feed(self, data: bytes | memoryview) -> int:
+        """Take bytes in. Returns how many of them belong to the message; what follows it is left to the caller.
+
+        Raises:
+            ProtocolError: the bytes are not a message within the bounds. Nothing may be fed after that.
+        """
+        if self.frames is not None:
+            return 0
+        before = len(self._buffer)
+        self._buffer += data
+        if self._sizes is None:
+            self._read_prefix()
+        if self._sizes is None:
+            taken = len(data)
+        else:
+            start = _PREFIX.size + _SIZE_BYTES * len(self._sizes)
+            whole = start + sum(self._sizes)
+            taken = min(len(data), whole - before)
+            if len(self._buffer) >= whole:
+                self.frames = self._cut(start)
+        self.received += taken
+        return taken
+
+    def _read_prefix(self) -> None:
+        head = bytes(self._buffer[: _PREFIX.size])
+        if not _MAGIC.startswith(head[:4]):
+            raise ProtocolError("the stream does not begin with the magic of a message")
+        if len(head) < _PREFIX.size:
+            return
+        _, count = _PREFIX.unpack(head)
+        if not 1 <= count <= limits.PARTS_MAX + 1:
+            raise ProtocolError(f"{count} frames where 1 to {limits.PARTS_MAX + 1} are allowed")
+        end = _PREFIX.size + _SIZE_BYTES * count
+        if len(self._buffer) < end:
+            return
+        sizes = struct.unpack(f">{count}Q", bytes(self._buffer[_PREFIX.size : end]))
+        wire_frames.check_sizes(sizes)
+        if sum(sizes) > self._bytes_max:
+            raise ProtocolError(f"a message of {sum(sizes)} bytes where at most {self._bytes_max} are allowed")
+        self._sizes = sizes
+
+    def _cut(self, start: int) -> list[memoryview]:
+        assert self._sizes is not None
+        view = memoryview(bytes(self._buffer)) if len(self._buffer) < 64 * limits.KIB else memoryview(self._buffer)
+        frames = []
+        for size in self._sizes:
+            frames.append(view[start : start + size])
+            start += size
+        return frames

@@ -1,0 +1,45 @@
+"""The daemon's configuration: one table of settings, four layers, one frozen result.
+
+``settings`` is the table: every key with its kind, bounds and help. ``load`` lays defaults, a TOML file, environment
+variables and flags over each other; ``values`` judges one value, ``relations`` judges values against each other;
+``render`` writes the effective configuration and the table of the manual; ``flags`` adds the flags to a parser.
+Nothing here touches a socket, creates a file or looks at the machine beyond paths and owners.
+"""
+
+from __future__ import annotations
+
+from warmfork_daemon.config.flags import add_flags, load_from_arguments
+from warmfork_daemon.config.load import load
+from warmfork_daemon.config.places import default_runtime_dir
+from warmfork_daemon.config.render import render_table, render_toml
+from warmfork_daemon.config.settings import (
+    SETTINGS,
+    Config,
+    LimitSettings,
+    LogSettings,
+    PolicyName,
+    PolicySettings,
+    PoolSettings,
+    QueueSettings,
+    Setting,
+    TemplateSettings,
+)
+
+__all__ = [
+    "SETTINGS",
+    "Config",
+    "LimitSettings",
+    "LogSettings",
+    "PolicyName",
+    "PolicySettings",
+    "PoolSettings",
+    "QueueSettings",
+    "Setting",
+    "TemplateSettings",
+    "add_flags",
+    "default_runtime_dir",
+    "load",
+    "load_from_arguments",
+    "render_table",
+    "render_toml",
+]

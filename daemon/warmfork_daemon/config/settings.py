@@ -1,0 +1,275 @@
+"""The table of settings, written as the records that the daemon reads.
+
+Each field below is declared once, with kind, default, bounds, unit and help; ``SETTINGS`` is that same declaration as
+a flat table, and loading, flags, environment names, rendering and the manual are all made from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from warmfork.wire import limits as wire
+
+Kind = Literal["bool", "integer", "number", "size", "choice", "path", "group", "module", "endpoint"]
+PolicyName = Literal["strict", "standard", "off"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_KIB: Final = wire.KIB
+_MIB: Final = wire.MIB
+_GIB: Final = wire.GIB
+_POLICIES: Final = ("strict", "standard", "off")
+_NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the configuration.
+
+    Attributes:
+        key: dotted name (``"limits.timeout_s"``); without a dot for a top-level key.
+        kind: what one value is; decides how text is read and which words describe it.
+        default: the value where no layer gives one.
+        help: one sentence for flags, the manual and the rendered file.
+        minimum, maximum: inclusive bounds of numbers and sizes, in ``unit``; None where the kind has none.
+        choices: the words allowed, for kind ``choice``.
+        unit: unit of the number, as it is written in messages (``"s"``); empty for counts and words.
+        many: True where the value is a list of ``kind``.
+    """
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    many: bool = False
+
+    @property
+    def environment_name(self) -> str:
+        """``limits.timeout_s`` -> ``WARMFORK_LIMITS_TIMEOUT_S``."""
+        return "WARMFORK_" + self.key.replace(".", "_").upper()
+
+    @property
+    def flag(self) -> str:
+        """``limits.timeout_s`` -> ``--limits-timeout-s``."""
+        return "--" + self.key.replace(".", "-").replace("_", "-")
+
+
+def _setting(
+    kind: Kind,
+    default: object,
+    help: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+    many: bool = False,
+) -> Any:
+    """A dataclass field that carries its own row of the table; typed Any so that the annotation beside it rules."""
+    row = Setting("", kind, default, help, least, most, choices, unit, many)
+    return dataclasses.field(default=default, metadata={"setting": row})
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """How many workers stand ready and how many run."""
+
+    idle_workers: int = _setting(
+        "integer", 0, "Workers kept forked ahead of the jobs; 0 means CPUs + 2.", least=0, most=1_024
+    )
+    running_max: int = _setting(
+        "integer", 0, "Jobs that run at the same time; 0 means 2 x CPUs + 2.", least=0, most=1_024
+    )
+    worker_nice: int = _setting(
+        "integer", 10, "Scheduling niceness of the template and of idle workers.", least=0, most=19
+    )
+    fork_delay_ms: float = _setting(
+        "number",
+        1.0,
+        "Pause between a reply leaving and the replacement worker being forked.",
+        least=0.0,
+        most=1_000.0,
+        unit="ms",
+    )
+
+    def resolved(self, cpus: int) -> PoolSettings:
+        """The same settings with each 0 replaced by the number it stands for on a machine with ``cpus`` CPUs."""
+        return dataclasses.replace(
+            self,
+            idle_workers=self.idle_workers or cpus + 2,
+            running_max=self.running_max or 2 * cpus + 2,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """What may wait; beyond it, jobs are rejected with a time to retry after."""
+
+    jobs_max: int = _setting("integer", 1_000, "Jobs that may wait in the queue.", least=1, most=1_000_000)
+    bytes_max: int = _setting(
+        "size", 256 * _MIB, "Bytes that all waiting jobs may hold together.", least=_MIB, most=64 * _GIB
+    )
+    wait_s_max: float = _setting(
+        "number",
+        600.0,
+        "Longest time a job may wait before it is rejected unrun.",
+        least=0.1,
+        most=wire.TIMEOUT_S_MAX,
+        unit="s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one job may use. ``…_max`` beside a plain key is the most that a request may ask for."""
+
+    timeout_s: float = _setting(
+        "number",
+        120.0,
+        "Run time of a job that names none itself.",
+        least=0.1,
+        most=wire.TIMEOUT_S_MAX,
+        unit="s",
+    )
+    timeout_s_max: float = _setting(
+        "number", 600.0, "Longest run time a job may ask for.", least=0.1, most=wire.TIMEOUT_S_MAX, unit="s"
+    )
+    memory_bytes: int = _setting(
+        "size",
+        _GIB,
+        "Memory above the template's own, for a job that names none itself.",
+        least=16 * _MIB,
+        most=wire.MEMORY_BYTES_MAX,
+    )
+    memory_bytes_max: int = _setting(
+        "size", 8 * _GIB, "Most memory a job may ask for.", least=16 * _MIB, most=wire.MEMORY_BYTES_MAX
+    )
+    cpu_factor: float = _setting(
+        "number", 2.0, "CPU seconds allowed for each second of the job's timeout.", least=0.1, most=1_024.0
+    )
+    file_bytes_max: int = _setting("size", 256 * _MIB, "Largest single file a job may write.", least=_KIB, most=1 << 40)
+    files_max: int = _setting("integer", 1_024, "Files that are collected from a job.", least=0, most=wire.FILES_MAX)
+    open_files_max: int = _setting("integer", 256, "File descriptors a job may have open.", least=32, most=65_536)
+    stdout_bytes: int = _setting(
+        "size", 256 * _KIB, "Standard output kept: half from its head, half from its tail.", least=_KIB, most=16 * _MIB
+    )
+    stderr_bytes: int = _setting(
+        "size", 256 * _KIB, "Standard error kept: half from its head, half from its tail.", least=_KIB, most=16 * _MIB
+    )
+    charts_max: int = _setting("integer", 50, "Charts that come back from a job.", least=0, most=wire.CHARTS_MAX)
+    chart_bytes_max: int = _setting(
+        "size", 16 * _MIB, "Largest single chart that comes back.", least=_KIB, most=wire.PART_BYTES_MAX
+    )
+    reply_bytes_max: int = _setting(
+        "size", 64 * _MIB, "Charts and files of one reply together.", least=_MIB, most=wire.PART_BYTES_MAX
+    )
+    code_bytes_max: int = _setting("size", _MIB, "Longest source code of a job.", least=_KIB, most=wire.CODE_BYTES_MAX)
+    input_bytes_max: int = _setting(
+        "size", 64 * _MIB, "Files and variables sent along with a job, together.", least=0, most=wire.PART_BYTES_MAX
+    )
+    memory_sample_ms: float = _setting(
+        "number", 20.0, "Interval at which a busy worker's memory is looked at.", least=1.0, most=10_000.0, unit="ms"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Which Python-level policies a request may name."""
+
+    default: PolicyName = _setting(  # noqa: RUF009  # it makes a dataclasses.field
+        "choice", "strict", "Policy of a job that names none itself.", choices=_POLICIES
+    )
+    allowed: tuple[PolicyName, ...] = _setting(
+        "choice", ("strict", "standard"), "Policies a job may name.", choices=_POLICIES, many=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSettings:
+    """The process that every worker is forked from."""
+
+    python: str = _setting("path", "", "Interpreter of the template; empty means the daemon's own.")
+    preload: tuple[str, ...] = _setting("module", (), "Modules to preload in addition to the standard ones.", many=True)
+    rehearse: bool = _setting("bool", True, "Draw one figure of each common kind before the first fork.")
+    font_dirs: tuple[str, ...] = _setting("path", (), "Directories with further fonts for matplotlib.", many=True)
+    start_timeout_s: float = _setting(
+        "number", 60.0, "Time the template has to report that it is ready.", least=1.0, most=3_600.0, unit="s"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What the daemon writes to its log."""
+
+    level: LogLevel = _setting(  # noqa: RUF009  # it makes a dataclasses.field
+        "choice", "info", "Least severe message that is logged.", choices=("debug", "info", "warning", "error")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The effective configuration of one daemon.
+
+    Attributes:
+        pool, queue, limits, policy, template, log: the sections.
+        origins: where each key's value came from: ``default``, ``file:PATH``, ``env:NAME``, ``flag:--name`` or
+            ``override``. No part of equality.
+    """
+
+    system: bool = _setting("bool", False, "Serve every user of the machine from /run/warmfork.")
+    runtime_dir: str = _setting("path", "", "Directory of socket, lock and key; empty means the user's (or /run).")
+    endpoints: tuple[str, ...] = _setting("endpoint", (), "Further ipc:// addresses to listen on.", many=True)
+    key_file: str = _setting("path", "", "File with the signing key; empty means beside the socket.")
+    socket_group: str = _setting("group", "", "Group that the socket is given to; empty leaves it as created.")
+    pool: PoolSettings = PoolSettings()
+    queue: QueueSettings = QueueSettings()
+    limits: LimitSettings = LimitSettings()
+    policy: PolicySettings = PolicySettings()
+    template: TemplateSettings = TemplateSettings()
+    log: LogSettings = LogSettings()
+    origins: Mapping[str, str] = dataclasses.field(default_factory=lambda: _NOWHERE, compare=False, repr=False)
+
+
+SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {
+        "pool": PoolSettings,
+        "queue": QueueSettings,
+        "limits": LimitSettings,
+        "policy": PolicySettings,
+        "template": TemplateSettings,
+        "log": LogSettings,
+    }
+)
+
+
+def _rows(record: type[Any], prefix: str) -> list[Setting]:
+    fields = [field for field in dataclasses.fields(record) if "setting" in field.metadata]
+    return [dataclasses.replace(field.metadata["setting"], key=prefix + field.name) for field in fields]
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    *_rows(Config, ""),
+    *(row for name, record in SECTIONS.items() for row in _rows(record, f"{name}.")),
+)
+BY_KEY: Final[Mapping[str, Setting]] = MappingProxyType({row.key: row for row in SETTINGS})
+BY_ENVIRONMENT_NAME: Final[Mapping[str, Setting]] = MappingProxyType({row.environment_name: row for row in SETTINGS})
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value that ``config`` holds for a dotted ``key``. Raises AttributeError for an unknown one."""
+    section, dot, name = key.partition(".")
+    return getattr(getattr(config, section), name) if dot else getattr(config, section)
+
+
+assert len({row.environment_name for row in SETTINGS}) == len({row.flag for row in SETTINGS}) == len(SETTINGS)
+assert all(row.minimum is None or row.maximum is None or row.minimum <= row.maximum for row in SETTINGS)
+assert set(SECTIONS) | {"origins"} | {row.key for row in SETTINGS if "." not in row.key} == {
+    field.name for field in dataclasses.fields(Config)
+}

@@ -1,0 +1,78 @@
+"""A private daemon: ephemeral key and settings come down the lifeline, and its end is the daemon's.
+
+The lifeline is a socket pair whose other end only the caller holds. When the caller ends, however it ends, the kernel
+closes it, and the daemon takes its processes and its directory with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+
+from warmfork.errors import WarmforkError
+from warmfork_daemon import hardening
+from warmfork_daemon.config import load
+from warmfork_daemon.resolve import resolved
+from warmfork_daemon.runtime_dir import RuntimeDirectory
+from warmfork_daemon.supervisor import Supervisor, new_instance
+
+
+def run_embedded(lifeline_fd: int) -> int:
+    """Serve whoever holds the other end of the lifeline.
+
+    One line of JSON comes in: ``key`` (hexadecimal) and ``settings`` (dotted keys). One goes out: ``address``, or ``error``.
+    """
+    lifeline = socket.socket(fileno=lifeline_fd)
+    line = lifeline.makefile("rb").readline()
+    if not line:
+        return 0
+    order = json.loads(line)
+    key = bytes.fromhex(order["key"])
+    logging.basicConfig(level="WARNING", format="warmfork: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's business
+    base = os.environ.get("XDG_RUNTIME_DIR") or None
+    path = tempfile.mkdtemp(prefix="warmfork-", dir=base if base and os.access(base, os.W_OK) else None)
+    try:
+        hardening.refuse_dumps()
+        config = resolved(load(environ={}, overrides={"runtime_dir": path, **order["settings"]}))
+        directory = RuntimeDirectory(path)
+        try:
+            _serve(
+                Supervisor(
+                    config, directory, key, environ=os.environ, group_id=None, instance=new_instance(os.environ)
+                ),
+                lifeline,
+            )
+        finally:
+            directory.close()
+    except WarmforkError as problem:
+        _tell(lifeline, {"error": str(problem)})
+        return 1
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+    return 0
+
+
+def _serve(supervisor: Supervisor, lifeline: socket.socket) -> None:
+    supervisor.on_serving = lambda: _tell(lifeline, {"address": supervisor.addresses[0]})
+    lifeline.setblocking(False)
+
+    def on_lifeline() -> None:
+        if not lifeline.recv(64):
+            supervisor.stop()
+
+    supervisor.reactor.watch(lifeline.fileno(), on_lifeline)
+    supervisor.run()
+
+
+def _tell(lifeline: socket.socket, message: dict[str, str]) -> None:
+    try:
+        lifeline.send(json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass  # the caller is gone; its end of the lifeline says so in a moment

@@ -1,0 +1,50 @@
+"""A job as the daemon holds it, from admission to the reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from warmfork.wire.records import ExecuteRequest
+from warmfork_daemon.frontend import Peer
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One admitted request with everything decided.
+
+    Attributes:
+        request: as it came.
+        peer: who waits for the reply.
+        policy: the Python-level policy it runs under.
+        timeout_s: from dispatch to the report.
+        memory_bytes: headroom above the idle worker.
+        input_bytes: size of all its parts.
+        submitted_s, dispatched_s: by the monotonic clock.
+        expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
+    """
+
+    request: ExecuteRequest
+    peer: Peer
+    policy: str
+    timeout_s: float
+    memory_bytes: int
+    input_bytes: int
+    submitted_s: float
+    expires_s: float
+    dispatched_s: float = field(default=0.0)
+
+    @property
+    def key(self) -> tuple[int, bytes]:
+        """What names the job: a client can only mean jobs of its own user."""
+        return (self.peer.uid, self.request.id)
+
+    @property
+    def queue_s(self) -> float:
+        """Seconds it waited."""
+        return max(0.0, self.dispatched_s - self.submitted_s)
+
+    def deadline_left_s(self, now_s: float) -> float:
+        """Seconds until the request's own deadline; infinite where it has none."""
+        if self.request.deadline_s is None:
+            return float("inf")
+        return self.submitted_s + self.request.deadline_s - now_s

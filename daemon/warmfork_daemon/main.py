@@ -1,0 +1,71 @@
+"""Serving: locks, key, signals, the supervisor, and leaving in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+
+from warmfork.errors import WarmforkError
+from warmfork_daemon import hardening
+from warmfork_daemon.config import Config
+from warmfork_daemon.config.places import default_runtime_dir
+from warmfork_daemon.frontend import group_id_of
+from warmfork_daemon.resolve import resolved
+from warmfork_daemon.runtime_dir import RuntimeDirectory
+from warmfork_daemon.supervisor import Supervisor, new_instance
+
+log = logging.getLogger("warmfork")
+
+
+def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
+    """Serve in the foreground until SIGTERM or SIGINT. Returns the exit code: 0, or 1 after saying why on stderr."""
+    logging.basicConfig(level=config.log.level.upper(), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        path = config.runtime_dir or default_runtime_dir(environ, config.system)
+        group_id = group_id_of(config.socket_group)
+        hardening.refuse_dumps()
+        directory = RuntimeDirectory(path, system=config.system)
+        try:
+            key = directory.key(config.key_file, group_id)
+            supervisor = Supervisor(
+                resolved(config),
+                directory,
+                key,
+                environ=environ,
+                group_id=group_id,
+                instance=new_instance(environ),
+            )
+            signal_ends = with_signals(supervisor)
+            supervisor.run()
+            del signal_ends
+        finally:
+            directory.close()
+    except WarmforkError as problem:
+        print(f"warmfork serve: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def with_signals(supervisor: Supervisor) -> list[socket.socket]:
+    """Let SIGTERM and SIGINT stop the supervisor: the handlers only queue a byte, the loop acts.
+
+    Returns:
+        What must live as long as the process may be signalled.
+    """
+    wake, woken = socket.socketpair()
+    wake.setblocking(False)
+    woken.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def act() -> None:
+        woken.recv(64)
+        supervisor.stop()
+
+    supervisor.reactor.watch(woken.fileno(), act)
+    return [wake, woken]

@@ -1,0 +1,141 @@
+"""The one event loop: ZeroMQ sockets, file descriptors and timers, all on one thread.
+
+Descriptors live in one epoll set whose own descriptor is polled beside the ZeroMQ sockets, so the cost of a turn does
+not grow with the number of idle workers. Callbacks run to their end; nothing else touches the daemon's state.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import select
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import zmq
+
+_EVENTS_A_TURN: Final = 64
+
+monotonic_s = time.monotonic
+
+
+class Timer:
+    """A pending call; ``cancel`` disarms it, any number of times."""
+
+    __slots__ = ("callback", "due_s")
+
+    def __init__(self, due_s: float, callback: Callable[[], None]) -> None:
+        self.due_s = due_s
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Reactor:
+    """Waits for whatever comes first and calls who asked for it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._writers: dict[int, Callable[[], None]] = {}
+        self._sockets: dict[zmq.Socket[Any], Callable[[], None]] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._stopped = False
+
+    def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
+        """Call ``on_readable`` whenever ``fd`` has something to read or has ended."""
+        self._readers[fd] = on_readable
+        self._arm(fd)
+
+    def watch_writable(self, fd: int, on_writable: Callable[[], None]) -> None:
+        """Call ``on_writable`` whenever ``fd`` can take bytes."""
+        self._writers[fd] = on_writable
+        self._arm(fd)
+
+    def unwatch_writable(self, fd: int) -> None:
+        """Take ``watch_writable`` back."""
+        if self._writers.pop(fd, None) is not None:
+            self._arm(fd)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget ``fd``; must come before it is closed."""
+        known = (self._readers.pop(fd, None), self._writers.pop(fd, None))
+        if known != (None, None):
+            self._epoll.unregister(fd)
+
+    def _arm(self, fd: int) -> None:
+        wanted = (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
+        if not wanted:
+            self._epoll.unregister(fd)
+            return
+        try:
+            self._epoll.modify(fd, wanted)
+        except FileNotFoundError:
+            self._epoll.register(fd, wanted)
+
+    def watch_socket(self, socket: zmq.Socket[Any], on_readable: Callable[[], None]) -> None:
+        """Call ``on_readable`` while a ZeroMQ socket has messages."""
+        self._sockets[socket] = on_readable
+
+    def unwatch_socket(self, socket: zmq.Socket[Any]) -> None:
+        """Forget a ZeroMQ socket."""
+        self._sockets.pop(socket, None)
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` once, ``delay_s`` seconds from now by the monotonic clock."""
+        timer = Timer(monotonic_s() + delay_s, callback)
+        heapq.heappush(self._timers, (timer.due_s, next(self._order), timer))
+        return timer
+
+    def stop(self) -> None:
+        """Let ``run`` return after this turn."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Turn until ``stop``."""
+        while not self._stopped:
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait for the next event or timer, and call whoever is due."""
+        polled: list[tuple[Any, int]] = [(socket, zmq.POLLIN) for socket in self._sockets]
+        polled.append((self._epoll.fileno(), zmq.POLLIN))
+        for ready, _ in zmq.zmq_poll(polled, self._timeout_ms()):
+            if isinstance(ready, zmq.Socket):
+                on_readable = self._sockets.get(ready)
+                if on_readable is not None:
+                    on_readable()
+            else:
+                self._call_descriptors()
+        self._call_timers()
+
+    def _timeout_ms(self) -> int:
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return -1
+        # Rounded up: a turn that comes a moment too early would spin until the timer is due.
+        return max(0, int((self._timers[0][0] - monotonic_s()) * 1000) + 1)
+
+    def _call_descriptors(self) -> None:
+        for fd, events in self._epoll.poll(0, _EVENTS_A_TURN):
+            # A callback may have unwatched what comes later in the same batch: look each up afresh.
+            if events & ~select.EPOLLOUT:
+                reader = self._readers.get(fd)
+                if reader is not None:
+                    reader()
+            if events & (select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR):
+                writer = self._writers.get(fd)
+                if writer is not None:
+                    writer()
+
+    def _call_timers(self) -> None:
+        now_s = monotonic_s()
+        while self._timers and self._timers[0][0] <= now_s:
+            timer = heapq.heappop(self._timers)[2]
+            if timer.callback is not None:
+                callback, timer.callback = timer.callback, None
+                callback()

@@ -1,0 +1,269 @@
+"""Running jobs on workers: dispatch, deadline, memory watch, report, death, reply. One verdict a job, always.
+
+How a busy worker's end is read, in the order that settles ties: a whole report wins; then the reason of our own kill,
+which is set before the signal; then the exit status from the template's wait4.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from warmfork.errors import ProtocolError
+from warmfork.wire import jobs, limits, stream
+from warmfork.wire.records import ResultReply
+from warmfork_daemon import collector, verdicts
+from warmfork_daemon.config import Config
+from warmfork_daemon.job import Job
+from warmfork_daemon.pool import WorkerPool
+from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
+from warmfork_daemon.replies import Collected, compose_result
+from warmfork_daemon.worker import KillReason, State, Worker
+
+log = logging.getLogger("warmfork.runner")
+
+_READ_BYTES: Final = 1 << 20
+_STATUS_WAIT_S: Final = 2.0
+_REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
+
+
+class JobRunner:
+    """Gives jobs to workers and takes their ends.
+
+    Args:
+        reactor: the event loop.
+        config: the daemon's.
+        pool: where workers come from and go to.
+        key: signs charts.
+        on_result: called once a job with its reply.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        config: Config,
+        pool: WorkerPool,
+        key: bytes,
+        on_result: Callable[[Job, ResultReply], None],
+    ) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._pool = pool
+        self._key = key
+        self._on_result = on_result
+        self._busy: dict[tuple[int, bytes], Worker] = {}
+        self._sampler: Timer | None = None
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return len(self._busy)
+
+    @property
+    def running_jobs(self) -> list[Job]:
+        """The jobs that run."""
+        return [worker.job for worker in self._busy.values() if worker.job is not None]
+
+    def run(self, worker: Worker, job: Job) -> bool:
+        """Send the job to an idle worker just taken. False when the worker turned out dead; the job did not run."""
+        worker.job = job
+        job.dispatched_s = monotonic_s()
+        timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
+        try:
+            worker.set_limits(job.memory_bytes, job.timeout_s * self._config.limits.cpu_factor)
+        except OSError as problem:
+            log.warning("worker %d is gone before its job: %s", worker.pid, problem)
+            worker.job = None
+            self._pool.retire(worker)
+            return False
+        worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
+        frames = jobs.encode_order(self._order(job))
+        worker.send([memoryview(stream.prefix_of(frames)), *map(memoryview, frames)])
+        self._flush(worker)
+        worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
+        self._busy[job.key] = worker
+        self._reactor.watch(worker.pidfd, lambda: self._on_death(worker))
+        if self._sampler is None:
+            self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
+        return True
+
+    def _order(self, job: Job) -> jobs.JobOrder:
+        request, bounds = job.request, self._config.limits
+        return jobs.JobOrder(
+            code=request.code,
+            variables=request.variables,
+            stdin=request.stdin,
+            files=request.files,
+            formats=request.formats,
+            policy=job.policy,
+            rc=request.rc,
+            charts_max=bounds.charts_max,
+            chart_bytes_max=bounds.chart_bytes_max,
+            charts_bytes_max=bounds.reply_bytes_max,
+        )
+
+    def _flush(self, worker: Worker) -> None:
+        if worker.flush():
+            self._reactor.unwatch_writable(worker.channel.fileno())
+        else:
+            self._reactor.watch_writable(worker.channel.fileno(), lambda: self._flush(worker))
+
+    def runs(self, key: tuple[int, bytes]) -> bool:
+        """True while the job of this key runs."""
+        return key in self._busy
+
+    def cancel(self, key: tuple[int, bytes], detail: str) -> bool:
+        """Kill the running job of this key; its reply follows. False when it does not run."""
+        worker = self._busy.get(key)
+        if worker is None:
+            return False
+        if worker.report is None:
+            worker.kill(KillReason.CANCELLED, detail)
+        return True
+
+    def _sample(self) -> None:
+        """Look at every busy worker's memory and read its output; both bound what a job can pile up meanwhile."""
+        self._sampler = None
+        for worker in list(self._busy.values()):
+            worker.drain()
+            job = worker.job
+            if job is not None and worker.report is None and worker.sample() > job.memory_bytes:
+                worker.kill(KillReason.MEMORY)
+        if self._busy:
+            self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
+
+    def on_channel(self, worker: Worker) -> None:
+        """Read a busy worker's channel; a whole report ends the job."""
+        if worker.report is not None or worker.assembler is None:
+            return
+        try:
+            data = worker.channel.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._reactor.unwatch(worker.channel.fileno())  # its death is told by the pidfd
+            return
+        try:
+            worker.assembler.feed(data)
+            if worker.assembler.frames is None:
+                return
+            worker.report = jobs.decode_report(worker.assembler.frames)
+        except ProtocolError as problem:
+            self._reactor.unwatch(worker.channel.fileno())
+            worker.kill(KillReason.BAD_REPORT, str(problem))
+            return
+        # One frame: whatever follows it is never read.
+        self._reactor.unwatch(worker.channel.fileno())
+        self._on_report(worker)
+
+    def _on_report(self, worker: Worker) -> None:
+        assert worker.job is not None
+        worker.reported_s = monotonic_s()
+        worker.cpu_s = max(0.0, worker.read_cpu_s() - worker.cpu_at_dispatch_s)
+        worker.read_peak()
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        if not worker.job.request.files and collector.is_empty(worker.work_fd):
+            self._finish_reported(worker)
+        else:
+            worker.kill()  # files are collected from a dead worker only, so none can change while it is read
+
+    def _on_death(self, worker: Worker) -> None:
+        self._reactor.unwatch(worker.pidfd)
+        while worker.report is None and worker.kill_reason is None and self._channel_open(worker):
+            before = worker.assembler.received if worker.assembler else 0
+            self.on_channel(worker)
+            if worker.state is not State.BUSY:
+                return
+            if worker.assembler is None or worker.assembler.received == before:
+                break
+        if worker.state is not State.BUSY or worker.job is None:
+            return
+        if worker.report is not None:
+            self._finish_reported(worker)
+        elif worker.kill_reason is not None:
+            self._finish_killed(worker)
+        elif worker.status is None:
+            self._reactor.call_later(_STATUS_WAIT_S, lambda: self._finish_unexplained(worker))
+
+    def _channel_open(self, worker: Worker) -> bool:
+        return worker.channel.fileno() >= 0
+
+    def on_exited(self, worker: Worker) -> None:
+        """The template reaped a busy worker."""
+        self._on_death(worker)
+        if worker.state is State.BUSY and worker.job is not None:
+            self._finish_unexplained(worker)
+
+    def on_lost(self, worker: Worker) -> None:
+        """A busy worker's template died."""
+        if worker.job is not None:
+            self._finish(worker, verdicts.judge_template_loss(), None)
+
+    def stop(self) -> None:
+        """End every running job as ``lost``."""
+        for worker in list(self._busy.values()):
+            worker.kill(KillReason.STOPPING)
+            self._finish_killed(worker)
+
+    def _finish_reported(self, worker: Worker) -> None:
+        assert worker.report is not None
+        assert worker.job is not None
+        judgement = verdicts.judge_report(worker.report, worker.job.memory_bytes)
+        self._finish(worker, judgement, worker.report)
+
+    def _finish_killed(self, worker: Worker) -> None:
+        assert worker.kill_reason is not None
+        assert worker.job is not None
+        timeout_s = min(worker.job.timeout_s, worker.job.request.deadline_s or worker.job.timeout_s)
+        judgement = verdicts.judge_kill(
+            worker.kill_reason, worker.kill_detail, timeout_s=timeout_s, memory_bytes=worker.job.memory_bytes
+        )
+        self._finish(worker, judgement, None)
+
+    def _finish_unexplained(self, worker: Worker) -> None:
+        if worker.job is None:
+            return
+        judgement = verdicts.judge_exit(
+            worker.status,
+            cpu_used_s=worker.cpu_s,
+            cpu_limit_s=worker.job.timeout_s * self._config.limits.cpu_factor,
+        )
+        self._finish(worker, judgement, None)
+
+    def _finish(self, worker: Worker, judgement: verdicts.Judgement, report: jobs.JobReport | None) -> None:
+        job = worker.job
+        assert job is not None
+        worker.job = None
+        del self._busy[job.key]
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        if not worker.cpu_s:
+            worker.cpu_s = max(0.0, worker.read_cpu_s() - worker.cpu_at_dispatch_s)
+        ended_s = worker.reported_s or monotonic_s()
+        worker.drain()
+        collected = self._collect(worker, job, report)
+        reply = compose_result(worker, job, judgement, report, collected, ended_s, self._config.limits, self._key)
+        self._on_result(job, reply)
+        if worker.state is State.BUSY:
+            self._pool.retire(worker)
+
+    def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
+        bounds = self._config.limits
+        rendered = sum(len(chart.data) for chart in report.charts if chart.data is not None) if report else 0
+        if worker.work_fd < 0:
+            return Collected()
+        try:
+            return collector.collect(
+                worker.work_fd,
+                {file.name: file.data for file in job.request.files},
+                files_max=bounds.files_max,
+                file_bytes_max=bounds.file_bytes_max,
+                bytes_max=max(0, bounds.reply_bytes_max - rendered),
+            )
+        except OSError as problem:
+            log.warning("collecting the files of job %s: %s", job.request.id.hex(), problem)
+            return Collected(dropped=1)

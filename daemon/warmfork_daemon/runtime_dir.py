@@ -1,0 +1,137 @@
+"""The runtime directory: its lock, its socket's path, its key and its slots.
+
+One daemon a directory, held by an flock for as long as the process lives. ZeroMQ itself would let a second daemon take
+an ipc address over without a word, so the lock comes before the bind. Whatever a dead daemon left is cleaned under it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+from typing import Final
+
+from warmfork.errors import AlreadyServing, ConfigError, KeyUnavailable
+from warmfork.places import IPC_PATH_BYTES_MAX, KEY_FILE_NAME, SOCKET_NAME
+from warmfork.wire.signature import KEY_BYTES
+
+_LOCK_NAME: Final = "lock"
+_SLOTS_NAME: Final = "slots"
+
+
+class RuntimeDirectory:
+    """A locked runtime directory.
+
+    Args:
+        path: made if missing (0700, or 0750 system-wide).
+        system: a system-wide daemon's.
+
+    Raises:
+        AlreadyServing: another daemon holds it.
+        ConfigError: it cannot be made, belongs to someone else, or its socket's path would be too long.
+    """
+
+    def __init__(self, path: str, *, system: bool = False) -> None:
+        self.path = Path(path)
+        self._system = system
+        self.socket_path = self.path / SOCKET_NAME
+        self.slots_dir = self.path / _SLOTS_NAME
+        self._check_socket_path()
+        self._make(0o750 if system else 0o700)
+        self._lock_fd = self._lock()
+        self._clean()
+
+    def _check_socket_path(self) -> None:
+        size = len(os.fsencode(self.socket_path))
+        if size > IPC_PATH_BYTES_MAX:
+            raise ConfigError(
+                f"runtime_dir = {str(self.path)!r}: the socket {str(self.socket_path)!r} has a path of {size} bytes and the "
+                f"kernel allows {IPC_PATH_BYTES_MAX}; choose a shorter directory"
+            )
+
+    def _make(self, mode: int) -> None:
+        try:
+            self.path.mkdir(mode=mode, parents=True, exist_ok=True)
+            facts = self.path.stat()
+        except OSError as problem:
+            raise ConfigError(f"runtime_dir = {str(self.path)!r} cannot be made or read: {problem}") from None
+        if facts.st_uid != os.geteuid():
+            raise ConfigError(
+                f"runtime_dir = {str(self.path)!r} belongs to uid {facts.st_uid} and the daemon runs as {os.geteuid()}; "
+                "choose a directory of its own"
+            )
+        if stat.S_IMODE(facts.st_mode) & 0o022:
+            raise ConfigError(f"runtime_dir = {str(self.path)!r} can be written by others; make it mode {mode:04o}")
+
+    def _lock(self) -> int:
+        fd = os.open(self.path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise AlreadyServing(
+                f"another warmfork daemon (pid {holder}) serves {self.path}; stop it, or give this one another runtime_dir"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+
+    def _clean(self) -> None:
+        self.socket_path.unlink(missing_ok=True)
+        shutil.rmtree(self.slots_dir, ignore_errors=True)
+        self.slots_dir.mkdir(mode=0o700)
+
+    def key(self, key_file: str, group_id: int | None) -> bytes:
+        """The signing key: read from ``key_file`` (default: beside the socket), made there if missing.
+
+        Mode 0600 for a user's daemon, 0640 with the socket's group system-wide. Raises KeyUnavailable.
+        """
+        path = Path(key_file) if key_file else self.path / KEY_FILE_NAME
+        try:
+            return self._read_key(path)
+        except FileNotFoundError:
+            pass
+        mode = 0o640 if self._system else 0o600
+        key = secrets.token_bytes(KEY_BYTES)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(fd, "wb") as target:
+                target.write(key)
+                os.fchmod(fd, mode)
+                if group_id is not None:
+                    os.fchown(fd, -1, group_id)
+            os.rename(scratch, path)
+        except OSError as problem:
+            raise KeyUnavailable(f"the key file {path} cannot be made: {problem}") from None
+        return key
+
+    def _read_key(self, path: Path) -> bytes:
+        try:
+            facts = path.stat()
+            key = path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as problem:
+            raise KeyUnavailable(f"the key file {path} cannot be read: {problem}") from None
+        if len(key) != KEY_BYTES:
+            raise KeyUnavailable(
+                f"the key file {path} holds {len(key)} bytes where {KEY_BYTES} are expected; remove it"
+            )
+        if stat.S_IMODE(facts.st_mode) & 0o027:
+            raise KeyUnavailable(
+                f"the key file {path} can be read by others or written by its group; make it 0600 or 0640"
+            )
+        return key
+
+    def close(self, *, remove: bool = False) -> None:
+        """Remove socket and slots and give the lock back; with ``remove`` the directory goes too."""
+        self.socket_path.unlink(missing_ok=True)
+        shutil.rmtree(self.slots_dir, ignore_errors=True)
+        if remove:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock_fd)

@@ -1,0 +1,174 @@
+"""The template's process and the control socket to it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from warmfork.errors import ExtraMissing, ProtocolError
+from warmfork.wire import control
+from warmfork_daemon.reactor import Reactor
+
+INSTANCE_VARIABLE: Final = "WARMFORK_INSTANCE"
+_KEPT_VARIABLES: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "LC_CTYPE")
+_PACKETS_A_TURN: Final = 64
+
+
+def template_environment(environ: Mapping[str, str], *, scratch_dir: str, instance: str) -> dict[str, str]:
+    """The environment of template and workers: CONTRACT list B and a mark to find our processes by; nothing else.
+
+    Args:
+        environ: the daemon's own.
+        scratch_dir: HOME, TMPDIR and MPLCONFIGDIR of the template; each worker gets directories of its own.
+        instance: value of ``$WARMFORK_INSTANCE``.
+    """
+    kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
+    own = [_package_dir(name) for name in ("warmfork_worker", "warmfork")]
+    paths = [*dict.fromkeys(own), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        **kept,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONSAFEPATH": "1",
+        "HOME": scratch_dir,
+        **dict.fromkeys(("TMP", "TMPDIR", "TEMP"), scratch_dir),
+        "MPLCONFIGDIR": os.path.join(scratch_dir, "matplotlib"),
+        "MPLBACKEND": "agg",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        INSTANCE_VARIABLE: instance,
+    }
+
+
+def _package_dir(name: str) -> str:
+    # Looked up, not imported: the worker's package must never be in the daemon.
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ExtraMissing(f"the package {name} is not installed; type: pip install 'warmfork[daemon]'")
+    return os.path.dirname(os.path.dirname(spec.origin))
+
+
+class TemplateLink:
+    """One template process: started by exec, with its end of the control socket and nothing else of the daemon.
+
+    Args:
+        reactor: the event loop.
+        python: the interpreter, empty for the daemon's own.
+        environment: all it gets.
+        on_record: called with each record and the descriptors that came with it.
+        on_end: called once when the control socket has ended.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        python: str,
+        environment: Mapping[str, str],
+        on_record: Callable[[control.Control, list[int]], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._on_record = on_record
+        self._on_end = on_end
+        self._unsent: deque[tuple[bytes, Sequence[int]]] = deque()
+        self._ended = False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [python or sys.executable, "-m", "warmfork_worker", str(theirs.fileno())],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                cwd="/",
+            )
+        ours.setblocking(False)
+        self._link = ours
+        reactor.watch(ours.fileno(), self._receive)
+
+    @property
+    def pid(self) -> int:
+        """Of the template."""
+        return self._process.pid
+
+    def send(self, record: control.Control, fds: Sequence[int] = ()) -> None:
+        """Send a record; the descriptors are closed here once they are on their way."""
+        self._unsent.append((control.encode(record), fds))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent and not self._ended:
+            packet, fds = self._unsent[0]
+            try:
+                socket.send_fds(self._link, [packet], list(fds))
+            except BlockingIOError:
+                self._reactor.watch_writable(self._link.fileno(), self._flush)
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                return  # its end is read in a moment
+            _close_all(fds)
+            self._unsent.popleft()
+        if not self._ended:
+            self._reactor.unwatch_writable(self._link.fileno())
+
+    def _receive(self) -> None:
+        for _ in range(_PACKETS_A_TURN):
+            if self._ended:
+                return
+            try:
+                packet, fds, _, _ = socket.recv_fds(self._link, control.PACKET_BYTES_MAX, control.FDS_MAX)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                packet, fds = b"", []
+            if not packet:
+                self._end()
+                return
+            try:
+                record = control.decode(packet)
+            except ProtocolError:
+                _close_all(fds)
+                self._end()
+                return
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            self._on_record(record, fds)
+
+    def _end(self) -> None:
+        self.close()
+        self._on_end()
+
+    def close(self) -> None:
+        """End the control socket; the template kills its workers, wipes their slots and leaves."""
+        if self._ended:
+            return
+        self._ended = True
+        self._reactor.unwatch(self._link.fileno())
+        self._link.close()
+        for _, fds in self._unsent:
+            _close_all(fds)
+        self._unsent.clear()
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the process to leave, kill it when it does not in time; its exit status."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+            return self._process.wait()
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,222 @@
+"""One worker as the daemon sees it: channel, pipes, pidfd, baseline, and at most one job.
+
+Nothing that comes from it is trusted once it has its job. Every kill sets its reason before the signal is sent, so
+that a channel that ends is always put down to the right cause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import os
+import resource
+import signal
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import psutil
+
+from warmfork.wire import stream
+from warmfork.wire.jobs import JobReport
+from warmfork_daemon.job import Job
+from warmfork_daemon.output import DrainedPipe
+from warmfork_daemon.reactor import Timer
+
+_PIPE_BYTES: Final = 256 * 1024
+_F_SETPIPE_SZ: Final = 1031  # <linux/fcntl.h>
+_WRITE_PIECES: Final = 64
+
+
+class State(enum.Enum):
+    """Where a worker is in its life.
+
+    FORKING: asked for. ENTERING: forked, guarding itself. IDLE: waits for its job. BUSY: runs it.
+    ENDING: its job is over or it was given up; only its exit is waited for. GONE: reaped, its descriptors closed.
+    """
+
+    FORKING = "forking"
+    ENTERING = "entering"
+    IDLE = "idle"
+    BUSY = "busy"
+    ENDING = "ending"
+    GONE = "gone"
+
+
+class KillReason(enum.Enum):
+    """Why the daemon killed a busy worker."""
+
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    CANCELLED = "cancelled"
+    BAD_REPORT = "bad report"
+    STOPPING = "stopping"
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A worker process, from the request to fork it until it is reaped."""
+
+    worker_id: int
+    slot: str
+    channel: socket.socket
+    stdout: DrainedPipe
+    stderr: DrainedPipe
+    state: State = State.FORKING
+    pid: int = 0
+    pidfd: int = -1
+    work_fd: int = -1
+    process: psutil.Process | None = None
+    baseline_rss_bytes: int = 0
+    baseline_address_bytes: int = 0
+    job: Job | None = None
+    kill_reason: KillReason | None = None
+    kill_detail: str = ""
+    assembler: stream.MessageAssembler | None = None
+    report: JobReport | None = None
+    reported_s: float = 0.0
+    unsent: deque[memoryview] = field(default_factory=deque)
+    deadline: Timer | None = None
+    cpu_at_dispatch_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+    status: int | None = None
+
+    def measure_baseline(self) -> None:
+        """Remember what the idle worker has, which a job's limits stand on."""
+        self.process = psutil.Process(self.pid)
+        memory = self.process.memory_info()
+        self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss, memory.vms
+
+    def set_limits(self, memory_bytes: int, cpu_s: float) -> None:
+        """Set the job's own rlimits from outside (prlimit(2)), just before the job is sent. Raises OSError.
+
+        Address space is the whole-job limit that the kernel enforces at once: it counts shared anonymous mappings too.
+        """
+        job = self.job
+        assert job is not None
+        address_bytes = self.baseline_address_bytes + job.input_bytes + memory_bytes
+        self._limit(resource.RLIMIT_AS, address_bytes, address_bytes)
+        self.cpu_at_dispatch_s = self.read_cpu_s()
+        soft_s = int(self.cpu_at_dispatch_s + cpu_s) + 1
+        self._limit(resource.RLIMIT_CPU, soft_s, soft_s + 2)  # SIGXCPU, and SIGKILL for whoever ignores it
+
+    def _limit(self, kind: int, soft: int, hard: int) -> None:
+        ceiling = resource.prlimit(self.pid, kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
+        resource.prlimit(self.pid, kind, (soft, hard))
+
+    def read_cpu_s(self) -> float:
+        """CPU seconds of the process so far, also of a zombie; 0 once it is reaped.
+
+        The clock's number is the kernel's for "process CPU time of pid" (clock_getcpuclockid(3)).
+        """
+        try:
+            return time.clock_gettime((~self.pid << 3) | 2)
+        except OSError:
+            return 0.0
+
+    def read_peak(self) -> None:
+        """Take the kernel's own high-water mark into account, if the process can still be asked."""
+        try:
+            with open(f"/proc/{self.pid}/status", "rb") as status:
+                for line in status:
+                    if line.startswith(b"VmHWM:"):
+                        self.peak_rss_bytes = max(self.peak_rss_bytes, int(line.split()[1]) * 1024)
+                        return
+        except (OSError, ValueError):
+            return
+
+    def sample(self) -> int:
+        """Resident bytes above the baseline right now; 0 when it cannot be asked any more."""
+        assert self.process is not None
+        try:
+            rss = self.process.memory_info().rss
+        except psutil.Error:
+            return 0
+        self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
+        return max(0, rss - self.baseline_rss_bytes)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Highest resident memory above the baseline that was seen."""
+        return max(0, self.peak_rss_bytes - self.baseline_rss_bytes)
+
+    def send(self, pieces: list[memoryview]) -> None:
+        """Queue bytes for the channel; ``flush`` moves them."""
+        self.unsent.extend(piece for piece in pieces if len(piece))
+
+    def flush(self) -> bool:
+        """Write what the channel takes. True when nothing is left. A dead peer swallows the rest."""
+        while self.unsent:
+            pieces = [self.unsent[index] for index in range(min(_WRITE_PIECES, len(self.unsent)))]
+            try:
+                written = os.writev(self.channel.fileno(), pieces)
+            except BlockingIOError:
+                return False
+            except (BrokenPipeError, ConnectionResetError):
+                self.unsent.clear()
+                return True
+            while self.unsent and written >= len(self.unsent[0]):
+                written -= len(self.unsent.popleft())
+            if written:
+                self.unsent[0] = self.unsent[0][written:]
+        return True
+
+    def drain(self) -> None:
+        """Read what stdout and stderr hold."""
+        self.stdout.drain()
+        self.stderr.drain()
+
+    def kill(self, reason: KillReason | None = None, detail: str = "") -> None:
+        """SIGKILL through the pidfd, so never to a stranger that got the same pid."""
+        if reason is not None and self.kill_reason is None:
+            self.kill_reason, self.kill_detail = reason, detail
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Close every descriptor that is ours; what the pipes kept stays readable."""
+        self.channel.close()
+        self.stdout.close()
+        self.stderr.close()
+        for fd in (self.pidfd, self.work_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.pidfd = self.work_fd = -1
+
+
+def make_worker(worker_id: int, slot: str, stdout_bytes: int, stderr_bytes: int) -> tuple[Worker, list[int]]:
+    """A worker record with its ends of channel and pipes, and the three descriptors for the process itself.
+
+    Raises OSError when the daemon has no descriptors left.
+    """
+    opened: list[int] = []
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        channel_fd = ours.detach()
+        opened += [channel_fd, theirs.detach()]
+        for _ in range(2):
+            opened += os.pipe2(os.O_CLOEXEC)
+        for fd in (channel_fd, opened[2], opened[4]):
+            os.set_blocking(fd, False)
+    except OSError:
+        for fd in opened:
+            os.close(fd)
+        raise
+    for fd in (opened[2], opened[4]):
+        with contextlib.suppress(PermissionError):  # past the user's share of pipe memory the default size must do
+            fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)
+    worker = Worker(
+        worker_id,
+        slot,
+        socket.socket(fileno=channel_fd),
+        DrainedPipe(opened[2], stdout_bytes),
+        DrainedPipe(opened[4], stderr_bytes),
+    )
+    return worker, [opened[1], opened[3], opened[5]]

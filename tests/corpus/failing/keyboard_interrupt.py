@@ -1,0 +1,3 @@
+"""KeyboardInterrupt raised by the script itself."""
+print("one")
+raise KeyboardInterrupt

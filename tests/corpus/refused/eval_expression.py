@@ -1,0 +1,3 @@
+"""eval of a formula."""
+formula = "x ** 2 + 1"
+print([eval(formula, {"x": x}) for x in range(3)])

@@ -1,0 +1,4 @@
+"""A shell command."""
+import os
+
+print("code", os.system("true"))

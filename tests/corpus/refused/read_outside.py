@@ -1,0 +1,3 @@
+"""Reading a system file."""
+with open("/etc/passwd") as f:
+    print("root" in f.read())

@@ -1,0 +1,91 @@
+"""The preload list: loaded in the template, each module on its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from warmfork_worker.preload import DEFAULT_PRELOAD, preload, single_threaded
+
+
+@pytest.fixture
+def module_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_each_module_is_reported_in_order_with_its_version(module_dir: Path) -> None:
+    """A module that loads is reported with its version, its time and no error, in the order asked."""
+    (module_dir / "wf_versioned.py").write_text("__version__ = '4.2'\n")
+    (module_dir / "wf_odd_version.py").write_text("__version__ = (1, 2)\n")
+    loaded = preload(["wf_versioned", "wf_odd_version"])
+    assert [("wf_versioned", "4.2", ""), ("wf_odd_version", "", "")] == [(m.name, m.version, m.error) for m in loaded]
+    assert all(module.seconds > 0 for module in loaded)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise RuntimeError('broken build')", "RuntimeError: broken build"),
+        ("import wf_nowhere", "ModuleNotFoundError: No module named 'wf_nowhere'"),
+        ("def (", "SyntaxError"),
+    ],
+)
+def test_a_module_that_fails_does_not_stop_the_next(module_dir: Path, source: str, error: str) -> None:
+    """CONTRACT row 2: whatever an import raises is recorded, and the modules after it still load."""
+    (module_dir / "wf_failing.py").write_text(source)
+    (module_dir / "wf_after.py").write_text("")
+    sys.modules.pop("wf_after", None)
+    failing, after = preload(["wf_failing", "wf_after"])
+    assert failing.error.startswith(error)
+    assert ("", True) == (after.error, "wf_after" in sys.modules)
+
+
+def test_the_default_list_loads_whole_with_agg_and_one_thread() -> None:
+    """CONTRACT row 24: after the default list everything is loaded, Agg is the backend and there is one thread."""
+    code = (
+        "from warmfork_worker.preload import preload, single_threaded\n"
+        "import os\n"
+        "failed = [m.name for m in preload() if m.error]\n"
+        "import matplotlib\n"
+        "print(failed, matplotlib.get_backend().lower(), single_threaded(), 'MPLBACKEND' in os.environ)\n"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path), "OPENBLAS_NUM_THREADS": "1", "HOME": "/nonexistent"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "[] agg True False" == done.stdout.strip()
+
+
+def test_the_worker_modules_import_without_matplotlib() -> None:
+    """None of the modules that deal with matplotlib needs it, or imports it, to be imported."""
+    code = (
+        "import sys\n"
+        "sys.modules['matplotlib'] = None\n"
+        "from warmfork_worker import preload, fonts, rehearsal, figures, saved_figures\n"
+        "empty = figures.render_open_figures(['png'], work_dir='.', charts_max=1, chart_bytes_max=1, total_bytes_max=1)\n"
+        "print(empty == figures.Rendering(), 'numpy' in sys.modules, len(rehearsal.rehearse()) == len(rehearsal.KINDS))\n"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "True False True" == done.stdout.strip()
+
+
+def test_default_list_names_each_module_once() -> None:
+    """No module is listed twice, and numpy, which decides about threads, comes first."""
+    assert len(DEFAULT_PRELOAD) == len(set(DEFAULT_PRELOAD))
+    assert "numpy" == DEFAULT_PRELOAD[0]
+
+
+def test_single_threaded_sees_a_second_thread() -> None:
+    """A second thread is seen while it runs."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    try:
+        assert not single_threaded()
+    finally:
+        release.set()
+        thread.join()

@@ -1,0 +1,148 @@
+"""Running one job inside a guarded worker: files in, policy on, code, figures, report."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from warmfork.results import ErrorInfo
+from warmfork.wire import limits
+from warmfork.wire.jobs import JobOrder, JobReport, ReportedChart
+from warmfork.wire.values import unpack_variables
+from warmfork_worker import streams
+from warmfork_worker.figures import Rendering, render_open_figures
+from warmfork_worker.namespace import FILE_NAME, make_main, presets
+from warmfork_worker.outcome import Outcome, clean_text, outcome_of, show_source
+from warmfork_worker.policy import Guard, PolicyName
+from warmfork_worker.slots import Slot
+
+CJK_FAMILY_WORD: Final = "warmfork-cjk"
+
+
+def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> JobReport:
+    """Run the job and render its figures. The guard of the kernel must stand before this is called.
+
+    Args:
+        order: the job.
+        guard: the Python-level policies, built in the template.
+        slot: the worker's private directories.
+        cjk_family: what ``warmfork-cjk`` in ``rc`` stands for.
+    """
+    outcome = _run(order, guard, slot, cjk_family)
+    outcome = _finish(outcome, slot)
+    # The renderer reports its own failures; what could still come through is a MemoryError between its lines.
+    try:
+        rendering = render_open_figures(
+            order.formats,
+            work_dir=slot.work_dir,
+            charts_max=order.charts_max,
+            chart_bytes_max=order.chart_bytes_max,
+            total_bytes_max=order.charts_bytes_max,
+        )
+    except MemoryError as problem:
+        rendering = Rendering((), 1, ())
+        if outcome.word == "ok":
+            outcome = outcome_of(problem, slot.work_dir)
+    _tell_problems(rendering)
+    return _report(outcome, rendering)
+
+
+def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> Outcome:
+    try:
+        _write_files(order, slot)
+        variables = {} if order.variables is None else unpack_variables(order.variables)
+        _set_rc(order.rc, cjk_family)
+        if order.stdin is not None:
+            streams.replace_input(bytes(order.stdin))
+        code = str(order.code, "utf-8")
+        show_source(code)
+        _enter_interpreter(slot)
+    except Exception as problem:
+        message = clean_text(f"the job's inputs could not be set up: {problem}", 4_000)
+        sys.stderr.write(message + "\n")
+        return Outcome("error", ErrorInfo(type(problem).__name__, message))
+    builtins = guard.enter(
+        cast(PolicyName, order.policy),
+        work_dir=slot.work_dir,
+        temp_dir=slot.temp_dir,
+        stdin_given=order.stdin is not None,
+        presets=presets(),
+    )
+    namespace = make_main(builtins, variables)
+    try:
+        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)
+    except BaseException as problem:  # SystemExit and KeyboardInterrupt end a job like any other exception
+        return outcome_of(problem, slot.work_dir)
+    return Outcome("ok")
+
+
+def _write_files(order: JobOrder, slot: Slot) -> None:
+    for file in order.files:
+        path = os.path.join(slot.work_dir, file.name)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "wb") as target:
+            target.write(file.data)
+
+
+def _set_rc(rc: Mapping[str, Any], cjk_family: str) -> None:
+    if not rc:
+        return
+    matplotlib = sys.modules.get("matplotlib")
+    if matplotlib is None:
+        raise ValueError("rc is given and matplotlib is not installed in this template")
+    for key, value in rc.items():
+        if isinstance(value, list):
+            known = [item for item in value if cjk_family or item != CJK_FAMILY_WORD]
+            value = [cjk_family if item == CJK_FAMILY_WORD else item for item in known]
+        matplotlib.rcParams[key] = value
+
+
+def _enter_interpreter(slot: Slot) -> None:
+    """Make the interpreter look as if it had just been started for this code."""
+    sys.argv[:] = [FILE_NAME]
+    sys.path.insert(0, slot.work_dir)
+    atexit._clear()  # the template's handlers are not this process's to run
+
+
+def _finish(outcome: Outcome, slot: Slot) -> Outcome:
+    """What Python does between the last line and the exit: wait for threads, run atexit handlers."""
+    try:
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException as problem:
+        if outcome.word == "ok" and not isinstance(problem, (ValueError, OSError, AttributeError)):
+            return outcome_of(problem, slot.work_dir)  # a closed or replaced stream is no failure of the job
+    return outcome
+
+
+def _tell_problems(rendering: Rendering) -> None:
+    if not rendering.problems:
+        return
+    try:
+        sys.stderr.write("".join(f"warmfork: {problem}\n" for problem in rendering.problems))
+    except (OSError, ValueError, AttributeError):
+        pass  # the job closed or replaced its own stderr
+
+
+def _report(outcome: Outcome, rendering: Rendering) -> JobReport:
+    charts = tuple(
+        ReportedChart(
+            chart.media_type,
+            chart.width_px,
+            chart.height_px,
+            chart.figure_number,
+            clean_text(chart.title, limits.TITLE_CHARS_MAX)[: limits.TITLE_CHARS_MAX],
+            chart.data,
+            chart.file_name,
+        )
+        for chart in rendering.charts
+    )
+    return JobReport(outcome.word, outcome.error, outcome.exit_code, charts, rendering.dropped)
