@@ -27,7 +27,7 @@ from warmfork import working_dir as directory
 from warmfork.aio import AsyncClient
 from warmfork.embedding import EmbeddedDaemon
 from warmfork.errors import DaemonUnreachable
-from warmfork.redaction import TRUNCATED, redact, redact_cut, shorten
+from warmfork.redaction import redact, redact_cut, shorten
 from warmfork.results import Result
 
 __all__ = ["AsyncCodeExecutor"]
@@ -233,11 +233,9 @@ def _stderr(result: Result, limit_s: int | float) -> str:
 def _redact_stream(text: str, dropped_bytes: int) -> str:
     if not dropped_bytes:
         return redact(text)
-    # Beyond the note that stands in for the middle there is nothing that a text of 2,000 characters could show.
-    note = text.find(f"{dropped_bytes} bytes dropped")
-    line_start = text.rfind("\n", 0, note) + 1
-    head, _ = redact_cut(text[:line_start] if note >= 0 else text[: len(text) // 6], "", dropped_bytes)
-    return _join_lines(head, text[line_start:].partition("\n")[0] if note >= 0 else TRUNCATED)
+    head, note, tail = text.partition(f"\n... [{dropped_bytes} bytes dropped] ...\n")
+    head, tail = redact_cut(head, tail, dropped_bytes)
+    return head + note + tail
 
 
 def _first_open_figure(result: Result) -> bytes | None:

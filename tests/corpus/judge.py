@@ -9,9 +9,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image as Picture
 
-from tests.corpus.records import Image, Outcome, Script
+from corpus.records import Image, Outcome, Script
 
 REFUSAL: Final = "not allowed in the code sandbox"
+_OWN_MESSAGE: Final = ("SystemExit", "KeyboardInterrupt")
+"""Python gives them no text that says why the script ended; warmfork does."""
 _PIXELS: Final = (".png", ".jpg", ".jpeg")
 
 
@@ -35,9 +37,8 @@ def _end(plain: Outcome, ours: Outcome) -> Iterator[str]:
     elif plain.error_type == "SyntaxError" and not ours.error_message.startswith(plain.error_message):
         # Python appends file name and line to the text of a SyntaxError, and the file names differ.
         yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
-    elif plain.error_type not in ("SyntaxError", "IndentationError", "SystemExit"):
-        if plain.error_message != ours.error_message:
-            yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
+    elif plain.error_type not in (*_OWN_MESSAGE, "SyntaxError") and plain.error_message != ours.error_message:
+        yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
     if plain.error_line != ours.error_line and plain.error_type:
         yield f"error line: {plain.error_line} became {ours.error_line}"
     if plain.exit_code != ours.exit_code:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import linecache
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +42,7 @@ def main() -> None:
     outcome = _run(script)
     sys.stdout.flush()
     outcome["figures"] = _render_figures(out_dir)
+    outcome["cpu_s"] = time.process_time()
     (out_dir / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
 

@@ -64,6 +64,7 @@ class Outcome:
         error_type, error_message, error_line: the exception; empty and None without one.
         images: open figures and saved image files.
         wall_s: seconds that the run took, process start included.
+        cpu_s: CPU seconds of the process that ran the script.
     """
 
     verdict: str
@@ -75,6 +76,7 @@ class Outcome:
     exit_code: int | None = None
     images: tuple[Image, ...] = ()
     wall_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 def load_manifest() -> tuple[Script, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tests.corpus.records import CORPUS, Image, Outcome, Script
+from corpus.records import CORPUS, Image, Outcome, Script
 
 ROOT: Final = CORPUS.parents[1]
 RUN_S_MAX: Final = 90.0
@@ -153,6 +153,7 @@ def _with_end(ran: Outcome, ended: Mapping[str, Any], images: tuple[Image, ...])
         error_line=error.get("line"),
         exit_code=ended.get("exit_code"),
         images=images,
+        cpu_s=ended.get("cpu_s", 0.0),
     )
 
 

@@ -1,6 +1,7 @@
-"""Runs snippets under the policy guard: one server process imports the libraries and builds the guard, as the template
-does, and forks a child for each snippet, as it does for each worker. The hook cannot be taken off, so no test enters the
-guard in its own process.
+"""Runs snippets under the policy guard, in a process of their own each.
+
+One server imports the libraries and builds the guard, as the template does, and forks a child for each snippet, as the
+template does for each worker. The audit hook cannot be taken off, so no test enters the guard in its own process.
 
 Run as a program it is the server: JSON lines in, JSON lines out.
 """

@@ -261,7 +261,7 @@ def test_looking_at_a_figure_does_not_change_it() -> None:
 CHANGES = [
     "ax.set_title('x')", "ax.title.set_color('red')", "ax.xaxis.label.set_size(30)", "ax.plot([1, 2])",
     "ax.lines[0].set_color('k')", "ax.lines[0].set_data([1, 2], [5, 6])", "ax.lines[0].remove()",
-    "ax.texts[0].set_text('q')", "im.set_cmap('jet')", "im.set_clim(0, 3)", "im.norm.vmax = 9", "plt.set_cmap('hot')",
+    "ax.texts[0].set_text('q')", "im.set_cmap('jet')", "im.set_clim(0, 9)", "im.norm.vmax = 9", "plt.sci(im); plt.set_cmap('hot')",
     "im.set_data([[1, 2], [3, 4]])", "ax.remove()", "fig.set_size_inches(3, 3)", "fig.set_dpi(50)",
     "fig.tight_layout()", "fig.subplots_adjust(left=.3)", "fig.set_facecolor('red')", "fig.patch.set_facecolor('red')",
     "fig.suptitle('x')", "ax.set_facecolor('red')", "ax.patch.set_facecolor('red')",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
 from tests.worker.policy_harness import Outcome, Server, serving
+
 from warmfork_worker.policy.tables import ACTS, READABLE_FILES, WRITABLE_FILES, Act
 
 # Restricted modules are taken through os.sys, a door the import layer leaves open, to show that acts hold without it.

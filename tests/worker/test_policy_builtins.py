@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-
 from tests.worker.policy_harness import Server, serving
+
 from warmfork_worker.policy.tables import GUARDED_BUILTINS
 
 _CALLS = {
@@ -118,6 +121,19 @@ def test_a_library_first_imported_by_the_job_is_not_patched(tmp_path_factory: py
         assert "" == bare.run("import pandas as pd\npd.eval('1 + 1')").message
 
 
-def test_a_wrong_policy_and_a_second_entry_raise(server: Server) -> None:
-    """An unknown policy is a ValueError, so that a worker cannot run unguarded by a spelling."""
-    assert "harness" == server.run("1", "stict").error
+def test_an_unknown_policy_raises(server: Server) -> None:
+    """An unknown policy is a ValueError, so that a worker cannot run unguarded because of a spelling."""
+    outcome = server.run("1", "stict")
+    assert ("harness", True) == (outcome.error, "ValueError: policy 'stict'" in outcome.message)
+
+
+def test_a_second_entry_raises() -> None:
+    """Entering twice is a RuntimeError: the first hook cannot be taken off."""
+    code = (
+        "from warmfork_worker.policy import Guard\nguard = Guard([])\n"
+        "for _ in range(2):\n"
+        "    guard.enter('off', work_dir='.', temp_dir='.', stdin_given=False, presets={})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "RuntimeError: the guard has been entered in this process" == done.stderr.splitlines()[-1]

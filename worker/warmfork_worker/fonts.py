@@ -158,9 +158,15 @@ def _last_resorts(manager: Any, choice: _Choice) -> list[Any]:
     DejaVu Sans stands behind the CJK font for what that one lacks: an old SimHei has no minus sign. Behind an
     operator's font stands the package's, for characters outside its character set.
     """
-    properties: Any = import_module("matplotlib.font_manager").FontProperties
-    families = [choice.sans.name, "DejaVu Sans"]
+    fallbacks = [choice.sans]
+    fallbacks += [entry for entry in manager.ttflist if os.path.basename(entry.fname) == "DejaVuSans.ttf"][:1]
     if choice.source != "package" and (path := _package_files()[0]):
-        entry = _register(manager, path, [])
-        families += [entry.name] if entry is not None else []
-    return [manager.findfont(properties(family=[family]), fallback_to_default=False) for family in families]
+        fallbacks.append(_register(manager, path, []))
+    return [_font_path(entry) for entry in fallbacks if entry is not None]
+
+
+def _font_path(entry: Any) -> Any:
+    # By file and not by family: an operator's font may be another cut of the package's family.
+    font_path = getattr(import_module("matplotlib.font_manager"), "FontPath", None)
+    path = os.path.realpath(entry.fname)
+    return path if font_path is None else font_path(path, entry.index)

@@ -54,7 +54,8 @@ def _everything_restored() -> Iterator[Any]:
 
 def _save(figure: Any, formats: tuple[str, ...]) -> None:
     for kind in formats:
-        figure.savefig(io.BytesIO(), format=kind, bbox_inches="tight")
+        # A tight box draws twice, and what it needs beyond a plain one is warm after the kinds that come in all formats.
+        figure.savefig(io.BytesIO(), format=kind, bbox_inches="tight" if formats == _ALL else None)
 
 
 def _lines(plt: Any) -> Any:

@@ -199,18 +199,21 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
 
 
 def _connect_all(figure: Any) -> None:
-    for artist in _artists(figure):
+    """Let every artist tell the figure of its changes, those too that matplotlib leaves unconnected."""
+    for artist in figure.findobj():
         if artist.stale_callback is None and artist is not figure:
             artist.stale_callback = _mark_figure
+        for part in (getattr(artist, "arrow_patch", None), getattr(artist, "_bbox_patch", None)):
+            if part is not None and part.stale_callback is None:
+                part.stale_callback = _marking(artist)
 
 
-def _artists(figure: Any) -> Any:
-    """The figure's artists, those included that no artist names as its child."""
-    for artist in figure.findobj():
-        yield artist
-        for hidden in (getattr(artist, "arrow_patch", None), getattr(artist, "_bbox_patch", None)):
-            if hidden is not None:
-                yield hidden
+def _marking(whole: Any) -> Callable[[Any, bool], None]:
+    # A text's box and arrow do not know their figure; their text does.
+    def mark(_part: Any, stale: bool) -> None:
+        whole.stale = stale
+
+    return mark
 
 
 def _mark_figure(artist: Any, stale: bool) -> None:

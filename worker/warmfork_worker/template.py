@@ -25,6 +25,7 @@ from warmfork_worker.policy import Guard
 from warmfork_worker.preload import DEFAULT_PRELOAD, Loaded, preload, single_threaded
 from warmfork_worker.readable import readable_roots
 from warmfork_worker.rehearsal import rehearse
+from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot, make_slot, wipe
 
 
@@ -57,6 +58,7 @@ class Template:
         start = self._start
         loaded = preload((*DEFAULT_PRELOAD, *start.preload))
         font = install_fonts(start.font_dirs)
+        watch_saves()
         if start.rehearse:
             rehearse()
         self._setup = WorkerSetup(

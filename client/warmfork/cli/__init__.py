@@ -87,6 +87,7 @@ def _build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=summary,
+            allow_abbrev=False,  # a flag added later must not change what a script's shortened one means
             description=module.DESCRIPTION,
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -13,18 +13,18 @@ from warmfork.cli import exits
 from warmfork.cli.report import print_json, print_result
 from warmfork.cli.request import parse_formats, parse_variable, request_of
 from warmfork.cli.saving import Saver
-from warmfork.cli.sizes import parse_seconds, parse_size
+from warmfork.cli.sizes import parse_address, parse_seconds, parse_size
 from warmfork.cli.terminal import say
 from warmfork.client import Client
 from warmfork.embedding import embedded
-from warmfork.errors import DaemonUnreachable, WarmforkError
+from warmfork.errors import DaemonUnreachable, ProtocolError, WarmforkError
 from warmfork.results import Result
 from warmfork.wire.records import POLICIES
 
 DESCRIPTION: Final = """\
-Run a Python file in a fresh, guarded process with numpy, pandas, matplotlib and seaborn already imported. What it prints
-comes out here, every figure it draws and every image it saves becomes a file. A running daemon is used; where none
-runs, a private one is started for this one job.
+Run a Python file in a fresh, guarded process with numpy, pandas, matplotlib and seaborn already imported. What it
+prints comes out here; every figure it draws and every image it saves becomes a file. A running daemon is used. Where
+none runs, a private one is started for this one job.
 """
 EPILOG: Final = (
     """\
@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stdin", metavar="FILE", help="what the code reads from its stdin ('-': ours)")
     parser.add_argument("--policy", choices=POLICIES, help="of the Python layer (default: the daemon's)")
     parser.add_argument("--template", metavar="NAME", help="which template of the daemon (default: the daemon's)")
-    parser.add_argument("--address", metavar="ADDRESS", help="of the daemon; no private one is started then")
+    parser.add_argument(
+        "--address", metavar="ADDRESS", type=parse_address, help="of the daemon; no private one is started then"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what is done")
 
 
@@ -100,6 +102,18 @@ def execute(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
     try:
+        return _run_somewhere(args, request)
+    except ProtocolError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+    ) as problem:  # an argument that cannot be sent: what was typed is over the wire's bounds
+        raise exits.UsageError(str(problem)) from None
+
+
+def _run_somewhere(args: argparse.Namespace, request: dict[str, Any]) -> Result:
+    try:
         with Client(args.address) as client:
             return _execute_interruptibly(client, request)
     except DaemonUnreachable as problem:
@@ -125,8 +139,8 @@ def _execute_interruptibly(client: Client, request: dict[str, Any]) -> Result:
         finally:
             done.set()
 
-    threading.Thread(target=call, name="warmfork-run", daemon=True).start()
     try:
+        threading.Thread(target=call, name="warmfork-run", daemon=True).start()
         done.wait()
     except KeyboardInterrupt:
         _cancel(client, job_id, done)

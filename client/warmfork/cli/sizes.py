@@ -1,4 +1,4 @@
-"""Sizes and times as people write them, in and out."""
+"""Sizes, times and addresses as people write them, in and out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 _SIZE: Final = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,6})?)\s?(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"ipc://[^\0]+|tcp://[^\0]+:[0-9]{1,5}")
 _POWER_OF: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -38,6 +39,13 @@ def parse_seconds(text: str) -> float:
     if not (seconds > 0 and math.isfinite(seconds)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time; write seconds above zero, such as 10 or 0.5")
     return seconds
+
+
+def parse_address(text: str) -> str:
+    """``text`` if it has the form of an address. Raises argparse.ArgumentTypeError."""
+    if not _ADDRESS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address; write ipc:///path/of/socket or tcp://host:port")
+    return text
 
 
 def show_bytes(size: float) -> str:

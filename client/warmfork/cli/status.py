@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from warmfork.cli.sizes import show_bytes, show_seconds
+from warmfork.cli.sizes import parse_address, show_bytes, show_seconds
 from warmfork.cli.terminal import one_line
 from warmfork.client import Client
 
@@ -26,7 +26,10 @@ exit codes: 0 it answered, 69 no daemon answered.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object: sizes in bytes, times in seconds")
     parser.add_argument(
-        "--address", metavar="ADDRESS", help="of the daemon, such as ipc:///run/warmfork/warmfork.sock (default: found)"
+        "--address",
+        metavar="ADDRESS",
+        type=parse_address,
+        help="of the daemon, such as ipc:///run/warmfork/warmfork.sock (default: the first that answers)",
     )
 
 

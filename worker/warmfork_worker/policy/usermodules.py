@@ -34,5 +34,6 @@ def install_user_modules(files: FileRules, user_builtins: ModuleType) -> None:
         return FileFinder(path or ".", (UserModuleLoader, SOURCE_SUFFIXES))
 
     sys.path_hooks.insert(0, finder_for)
-    for path in [path for path in sys.path_importer_cache if files.is_job_path(path or ".")]:
-        del sys.path_importer_cache[path]
+    # The slot is younger than the template, so only what stands on the path by now can have been looked at already.
+    for path in sys.path[:1]:
+        sys.path_importer_cache.pop(path, None)

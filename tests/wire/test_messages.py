@@ -1,0 +1,241 @@
+"""Messages between client and daemon, through both ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warmfork.errors import ProtocolError
+from warmfork.results import VERDICTS, Dropped, ErrorInfo, Usage
+from warmfork.wire import codec, limits, records
+from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, to_frames
+from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
+
+ids = st.binary(min_size=16, max_size=16)
+names = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}\.csv", fullmatch=True)
+blobs = st.binary(max_size=50)
+files = st.dictionaries(names, blobs, max_size=3).map(
+    lambda found: tuple(records.InputFile(name, data) for name, data in found.items())
+)
+seconds = st.floats(0.001, 1000)
+
+requests = st.one_of(
+    st.builds(records.HelloRequest, ids),
+    st.builds(records.StatusRequest, ids),
+    st.builds(records.CancelRequest, ids, ids),
+    st.builds(
+        records.ExecuteRequest,
+        id=ids,
+        code=blobs,
+        variables=st.none() | blobs,
+        stdin=st.none() | blobs,
+        files=files,
+        timeout_s=st.none() | seconds,
+        deadline_s=st.none() | seconds,
+        memory_bytes=st.none() | st.integers(1, 1 << 40),
+        formats=st.lists(st.sampled_from(records.FORMATS), unique=True).map(tuple),
+        policy=st.none() | st.sampled_from(records.POLICIES),
+        template=st.none() | st.text(max_size=10),
+        rc=st.dictionaries(st.text(max_size=10), st.integers(0, 9) | st.text(max_size=5), max_size=3),
+    ),
+)
+
+charts = st.builds(
+    records.SignedChart,
+    data=blobs,
+    media_type=st.sampled_from(records.MEDIA_TYPES),
+    width_px=st.integers(0, 9999),
+    height_px=st.integers(0, 9999),
+    signature=st.binary(min_size=32, max_size=32),
+    figure_number=st.none() | st.integers(0, 99),
+    title=st.text(max_size=20),
+    file_name=st.none() | names,
+)
+streams = st.one_of(
+    st.builds(records.StreamText, blobs), st.builds(records.StreamText, blobs, blobs, st.integers(1, 1 << 40))
+)
+
+
+@st.composite
+def results(draw: st.DrawFn) -> records.ResultReply:
+    stdout, stderr = draw(streams), draw(streams)
+    return records.ResultReply(
+        id=draw(ids),
+        verdict=draw(st.sampled_from(VERDICTS)),
+        stdout=stdout,
+        stderr=stderr,
+        error=draw(st.none() | st.builds(ErrorInfo, st.text(max_size=9), st.text(max_size=9), st.none() | st.just(3))),
+        charts=tuple(draw(st.lists(charts, max_size=3))),
+        files=draw(files),
+        usage=Usage(draw(seconds), draw(seconds), draw(st.integers(0, 1 << 40)), draw(seconds)),
+        dropped=Dropped(stdout.dropped, stderr.dropped, draw(st.integers(0, 99)), draw(st.integers(0, 99))),
+        exit_code=draw(st.none() | st.integers(-5, 300)),
+        retry_after_s=draw(st.none() | seconds),
+        retry_safe=draw(st.none() | st.booleans()),
+        policy=draw(st.sampled_from(["", "strict"])),
+    )
+
+
+replies = st.one_of(
+    results(),
+    st.builds(records.StatusReply, ids, st.just({"a": {"b": [1, 2.5, "x"]}})),
+    st.builds(records.CancelReply, ids, st.sampled_from(records.CANCEL_OUTCOMES)),
+    st.builds(records.ErrorReply, ids, st.text(max_size=20), st.text(max_size=100)),
+    st.builds(
+        records.HelloReply,
+        ids,
+        st.text(max_size=9),
+        st.integers(0, 1 << 22),
+        st.just((records.TemplateInfo("science", "3.12.1", (records.LibraryInfo("numpy", "2", 0.5, ""),), "Noto"),)),
+        st.just(("strict", "standard")),
+        st.just({"timeout_s": 120.0, "charts_max": 50}),
+        st.just(("cancel",)),
+    ),
+)
+
+
+def raw(frames: list[bytes | memoryview]) -> list[bytes]:
+    return [bytes(frame) for frame in frames]
+
+
+@given(requests)
+def test_requests_come_back(request_: records.Request) -> None:
+    """A request decodes to what was encoded."""
+    assert request_ == decode_request(raw(encode_request(request_)))
+
+
+@given(replies)
+def test_replies_come_back(reply: records.Reply) -> None:
+    """A reply decodes to what was encoded."""
+    assert reply == decode_reply(raw(encode_reply(reply)))
+
+
+@given(st.lists(st.binary(max_size=80), max_size=5))
+def test_any_frames_decode_or_raise_protocol_error(frames: list[bytes]) -> None:
+    """Invariant: no frames whatever make a decoder raise anything but ProtocolError."""
+    for decode in (decode_request, decode_reply):
+        try:
+            decode(frames)
+        except ProtocolError:
+            pass
+
+
+HEADER_FIELDS = st.fixed_dictionaries(
+    {"v": st.just(1), "type": st.sampled_from(["execute", "cancel", "hello", "status", "result", "error", "cancelled"])},
+    optional={
+        name: st.recursive(
+            st.none() | st.integers() | st.text(max_size=5) | st.binary(max_size=17) | st.floats() | st.booleans(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+            max_leaves=6,
+        )
+        for name in ("id", "parts", "timeout_s", "formats", "files", "usage", "error", "rc", "verdict", "templates", "limits")
+    },
+)
+
+
+@settings(max_examples=300)
+@given(HEADER_FIELDS, st.lists(st.binary(max_size=20), max_size=3))
+def test_any_header_decodes_or_raises_protocol_error(header: dict[str, Any], parts: list[bytes]) -> None:
+    """Invariant: a well-formed header with fields of any types decodes or raises ProtocolError."""
+    try:
+        frames = [codec.pack(header), *parts]
+    except OverflowError:
+        return  # an integer that msgpack has no form for
+    for decode in (decode_request, decode_reply):
+        try:
+            decode(frames)
+        except ProtocolError:
+            pass
+
+
+@given(requests, st.data())
+def test_a_damaged_request_decodes_or_raises_protocol_error(request_: records.Request, data: st.DataObject) -> None:
+    """Invariant: one changed byte anywhere gives another request or ProtocolError."""
+    frames = raw(encode_request(request_))
+    chosen = data.draw(st.integers(0, len(frames) - 1))
+    if not frames[chosen]:
+        return
+    damaged = bytearray(frames[chosen])
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    frames[chosen] = bytes(damaged)
+    try:
+        decode_request(frames)
+    except ProtocolError:
+        pass
+
+
+def header(**changes: Any) -> list[bytes]:
+    base: dict[str, Any] = {"v": 1, "type": "execute", "id": bytes(16), "parts": [{"kind": "code"}]}
+    return [codec.pack({**base, **changes}), b"print(1)"]
+
+
+def test_unknown_fields_and_parts_are_ignored() -> None:
+    """Fields and kinds of parts that this version does not know do not disturb it."""
+    frames = header(future={"x": [1]}, parts=[{"kind": "code", "hint": 3}, {"kind": "hologram"}])
+    decoded = decode_request([*frames, b"???"])
+    assert isinstance(decoded, records.ExecuteRequest)
+    assert b"print(1)" == bytes(decoded.code)
+
+
+def test_another_version_is_told_apart() -> None:
+    """A message of another protocol version raises its own error, whatever else it holds."""
+    with pytest.raises(UnsupportedVersion, match="version 2"):
+        decode_request(header(v=2, type="whatever"))
+
+
+def test_an_unknown_type_is_told_apart() -> None:
+    """A message of an unknown type raises its own error."""
+    with pytest.raises(UnknownMessageType, match="'teleport'"):
+        decode_request(header(type="teleport"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": b"short"}, "16 bytes"),
+        ({"timeout_s": float("nan")}, "timeout_s"),
+        ({"timeout_s": -1}, "timeout_s"),
+        ({"timeout_s": True}, "timeout_s"),
+        ({"memory_bytes": 1.5}, "memory_bytes"),
+        ({"formats": ["bmp"]}, "bmp"),
+        ({"formats": ["png", "png"]}, "twice"),
+        ({"parts": []}, "0 parts and 1 frames"),
+        ({"parts": [{"kind": "stdin"}]}, "no part 'code'"),
+        ({"parts": ["code"]}, "part is str"),
+        ({"rc": [1]}, "rc"),
+        ({"policy": 7}, "policy"),
+    ],
+)
+def test_wrong_fields_are_named(changes: dict[str, Any], reason: str) -> None:
+    """The error for a wrong field names it."""
+    with pytest.raises(ProtocolError, match=reason):
+        decode_request(header(**changes))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../b", "", "a//b", "a\0b", "a\\b", "x" * 300, "a/" * 20 + "b"])
+def test_file_names_that_lead_elsewhere_are_refused(name: str) -> None:
+    """A file's name must be a plain relative path on both ends."""
+    request_ = records.ExecuteRequest(bytes(16), b"", files=(records.InputFile(name, b""),))
+    with pytest.raises(ProtocolError):
+        encode_request(request_)
+    parts = [{"kind": "code"}, {"kind": "file", "name": name}]
+    with pytest.raises(ProtocolError):
+        decode_request([*header(parts=parts), b"data"])
+
+
+def test_too_many_parts_are_refused() -> None:
+    """The number of frames is bounded on both ends."""
+    with pytest.raises(ProtocolError, match="frames where"):
+        decode_request([b"x"] * (limits.PARTS_MAX + 2))
+    many = tuple(records.InputFile(f"f{index}", b"") for index in range(limits.PARTS_MAX + 1))
+    with pytest.raises(ProtocolError, match="parts where"):
+        encode_request(records.ExecuteRequest(bytes(16), b"", files=many))
+
+
+def test_a_header_over_its_bound_is_refused_when_encoded() -> None:
+    """No end makes a header that the other must refuse."""
+    with pytest.raises(ProtocolError, match="header"):
+        to_frames("status", {"x": ["y" * 1000] * 2000})
