@@ -40,7 +40,8 @@ def test_a_script_with_everything(place: Path, capsys: pytest.CaptureFixture[str
     Path("in.csv").write_text("a,b\n1,2\n3,4\n")
     Path("names.txt").write_text("Ada\n")
     Path("job.py").write_text(
-        "import sys\ntable = pd.read_csv('in.csv')\nprint(table.a.sum() + offset, input())\nprint('careful', file=sys.stderr)\n"
+        "import sys\ntable = pd.read_csv('in.csv')\nprint(table.a.sum() + offset, input())\n"
+        "print('careful', file=sys.stderr)\n"
         "table.to_csv('out.csv')\ntable.plot()\nplt.title('T')\n"
     )
     arguments = ["--file", "in.csv", "--var", "offset=10", "--stdin", "names.txt", "--format", "png,svg", "--out", "o"]

@@ -12,6 +12,7 @@ from PIL import Image as Picture
 from corpus.records import Image, Outcome, Script
 
 REFUSAL: Final = "not allowed in the code sandbox"
+_SYNTAX: Final = ("SyntaxError", "IndentationError", "TabError")
 _OWN_MESSAGE: Final = ("SystemExit", "KeyboardInterrupt")
 """Python gives them no text that says why the script ended; warmfork does."""
 _PIXELS: Final = (".png", ".jpg", ".jpeg")
@@ -34,10 +35,10 @@ def _end(plain: Outcome, ours: Outcome) -> Iterator[str]:
             f"outcome: {plain.verdict} {plain.error_type} became {ours.verdict} {ours.error_type}"
             f" ({ours.error_message[:120]})"
         )
-    elif plain.error_type == "SyntaxError" and not ours.error_message.startswith(plain.error_message):
+    elif plain.error_type in _SYNTAX and not ours.error_message.startswith(plain.error_message):
         # Python appends file name and line to the text of a SyntaxError, and the file names differ.
         yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
-    elif plain.error_type not in (*_OWN_MESSAGE, "SyntaxError") and plain.error_message != ours.error_message:
+    elif plain.error_type not in (*_OWN_MESSAGE, *_SYNTAX) and plain.error_message != ours.error_message:
         yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
     if plain.error_line != ours.error_line and plain.error_type:
         yield f"error line: {plain.error_line} became {ours.error_line}"

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
+
 from warmfork_worker import saved_figures
 from warmfork_worker.figures import Rendering, render_open_figures
 
@@ -107,7 +108,12 @@ def test_charts_past_the_number_are_counted_and_not_rendered(monkeypatch: pytest
         line(str(number))
     drawn: list[Any] = []
     original = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), original(self, *a, **k))[1])
+
+    def savefig(self: Any, *args: Any, **kwargs: Any) -> None:
+        drawn.append(self)
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
     rendering = render("png", "svg", charts=3)
     assert (3, 3, 3) == (len(rendering.charts), rendering.dropped, len(drawn))
 
@@ -142,7 +148,7 @@ def test_a_figure_that_cannot_be_rendered_costs_only_itself() -> None:
 @pytest.mark.parametrize("raised", [SystemExit(1), KeyboardInterrupt(), MemoryError("no room"), RecursionError()])
 def test_whatever_an_artist_raises_stays_inside(raised: BaseException) -> None:
     """Nothing that drawing raises leaves the function."""
-    figure, axes = line("broken")
+    _, axes = line("broken")
     line("good")
 
     def draw(renderer: object) -> None:
@@ -238,7 +244,8 @@ def test_a_changed_figure_is_rendered_and_its_file_comes_too() -> None:
 
 def test_a_change_that_was_drawn_since_is_still_a_change() -> None:
     """Drawing the canvas, or saving into memory, does not make a changed figure look unchanged."""
-    for number, again in enumerate((lambda f: f.canvas.draw(), lambda f: f.savefig(io.BytesIO()))):
+    ways: list[Callable[[Any], Any]] = [lambda f: f.canvas.draw(), lambda f: f.savefig(io.BytesIO())]
+    for number, again in enumerate(ways):
         figure, axes = line("f")
         figure.savefig(f"{number}.png")
         axes.plot([3, 2, 1])
@@ -261,7 +268,8 @@ def test_looking_at_a_figure_does_not_change_it() -> None:
 CHANGES = [
     "ax.set_title('x')", "ax.title.set_color('red')", "ax.xaxis.label.set_size(30)", "ax.plot([1, 2])",
     "ax.lines[0].set_color('k')", "ax.lines[0].set_data([1, 2], [5, 6])", "ax.lines[0].remove()",
-    "ax.texts[0].set_text('q')", "im.set_cmap('jet')", "im.set_clim(0, 9)", "im.norm.vmax = 9", "plt.sci(im); plt.set_cmap('hot')",
+    "ax.texts[0].set_text('q')", "im.set_cmap('jet')", "im.set_clim(0, 9)", "im.norm.vmax = 9",
+    "plt.sci(im); plt.set_cmap('hot')",
     "im.set_data([[1, 2], [3, 4]])", "ax.remove()", "fig.set_size_inches(3, 3)", "fig.set_dpi(50)",
     "fig.tight_layout()", "fig.subplots_adjust(left=.3)", "fig.set_facecolor('red')", "fig.patch.set_facecolor('red')",
     "fig.suptitle('x')", "ax.set_facecolor('red')", "ax.patch.set_facecolor('red')",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import os
@@ -17,6 +18,7 @@ import matplotlib.font_manager as fm
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+
 from warmfork_worker import font_faces, fonts
 from warmfork_worker.font_names import SANS_NAMES, SERIF_NAMES
 from warmfork_worker.fonts import FontReport, install_fonts
@@ -295,7 +297,7 @@ def test_a_font_that_a_job_adds_wins(tmp_path: Path) -> None:
     added = str(shutil.copy(PACKAGE_SERIF, tmp_path / "own.otf"))
     alias = next(entry for entry in manager.ttflist if entry.name == "SimSun")
     manager.ttflist[:] = [entry for entry in manager.ttflist if entry.name != "Noto Serif SC"]
-    manager.ttflist.append(fonts.replace(alias, name="Noto Serif SC"))
+    manager.ttflist.append(dataclasses.replace(alias, name="Noto Serif SC"))
     manager.warmfork_aliases.append(manager.ttflist[-1])
     manager.addfont(added)
     assert (added, PACKAGE_SERIF) == (fm.findfont("Noto Serif SC"), fm.findfont("SimSun"))

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from warmfork_worker.preload import DEFAULT_PRELOAD, preload, single_threaded
 
 
@@ -65,8 +66,9 @@ def test_the_worker_modules_import_without_matplotlib() -> None:
         "import sys\n"
         "sys.modules['matplotlib'] = None\n"
         "from warmfork_worker import preload, fonts, rehearsal, figures, saved_figures\n"
-        "empty = figures.render_open_figures(['png'], work_dir='.', charts_max=1, chart_bytes_max=1, total_bytes_max=1)\n"
-        "print(empty == figures.Rendering(), 'numpy' in sys.modules, len(rehearsal.rehearse()) == len(rehearsal.KINDS))\n"
+        "bounds = {'charts_max': 1, 'chart_bytes_max': 1, 'total_bytes_max': 1}\n"
+        "empty = figures.render_open_figures(['png'], work_dir='.', **bounds) == figures.Rendering()\n"
+        "print(empty, 'numpy' in sys.modules, rehearsal.rehearse() == tuple(rehearsal.KINDS))\n"
     )
     environment = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

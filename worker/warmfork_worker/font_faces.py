@@ -46,7 +46,7 @@ def keep_faces_over_fork() -> bool:
     ft2font = import_module("matplotlib.ft2font")
     in_memory = SimpleNamespace(FT2Font=_opening_from_memory(ft2font.FT2Font))
     names = {**vars(manager), "ft2font": in_memory}
-    opens_from_memory = FunctionType(opening.__code__, names, opening.__name__, opening.__defaults__, opening.__closure__)
+    opens_from_memory = FunctionType(opening.__code__, names, opening.__name__, opening.__defaults__)
     opens_from_memory.__kwdefaults__ = opening.__kwdefaults__
     kept: Any = lru_cache(FACES_MAX)(opens_from_memory)
     kept.keeps_faces = True

@@ -76,7 +76,7 @@ def preload(modules: Sequence[str] = DEFAULT_PRELOAD) -> tuple[Loaded, ...]:
 
 
 def single_threaded() -> bool:
-    """True when this process has exactly one thread, the kernel's count: native pools are invisible to ``threading``."""
+    """True when this process has one thread by the kernel's count; ``threading`` does not see native pools."""
     return len(os.listdir("/proc/self/task")) == 1
 
 

@@ -54,7 +54,7 @@ def _everything_restored() -> Iterator[Any]:
 
 def _save(figure: Any, formats: tuple[str, ...]) -> None:
     for kind in formats:
-        # A tight box draws twice, and what it needs beyond a plain one is warm after the kinds that come in all formats.
+        # A tight box draws twice; what it needs beyond a plain one is warm after the kinds in all formats.
         figure.savefig(io.BytesIO(), format=kind, bbox_inches="tight" if formats == _ALL else None)
 
 
