@@ -61,9 +61,9 @@ class JobRunner:
         return len(self._busy)
 
     @property
-    def running_jobs(self) -> list[Job]:
-        """The jobs that run."""
-        return [worker.job for worker in self._busy.values() if worker.job is not None]
+    def running_jobs(self) -> list[tuple[Job, int]]:
+        """The jobs that run, each with the pid of its worker."""
+        return [(worker.job, worker.pid) for worker in self._busy.values() if worker.job is not None]
 
     def run(self, worker: Worker, job: Job) -> bool:
         """Send the job to an idle worker just taken. False when the worker turned out dead; the job did not run."""

@@ -60,7 +60,7 @@ def hello_reply(request_id: bytes, config: Config, pool: WorkerPool) -> HelloRep
 
 
 def status_of(
-    config: Config, addresses: list[str], pool: WorkerPool, queue: JobQueue, running: list[Job], counts: Counts
+    config: Config, addresses: list[str], pool: WorkerPool, queue: JobQueue, running: list[tuple[Job, int]], counts: Counts
 ) -> dict[str, Any]:
     """How this daemon is; ``docs/protocol.md`` describes every field."""
     now_s = monotonic_s()
@@ -91,11 +91,12 @@ def status_of(
                 "job_id": job.request.id.hex(),
                 "uid": job.peer.uid,
                 "pid": job.peer.pid,
+                "worker_pid": worker_pid,
                 "policy": job.policy,
                 "running_s": round(now_s - job.dispatched_s, 3),
                 "timeout_s": job.timeout_s,
             }
-            for job in running[:1_000]
+            for job, worker_pid in running[:1_000]
         ],
         "jobs": {"by_verdict": dict(counts.by_verdict), "mean_wall_s": round(counts.mean_wall_s, 6)},
         "requests": {"refused": dict(counts.refused), "undelivered_replies": counts.undelivered},

@@ -210,7 +210,7 @@ class Supervisor:
         return "running" if self._runner.cancel(key, detail) else "unknown"
 
     def _on_client_gone(self, pid: int) -> None:
-        running = [job.key for job in self._runner.running_jobs if job.peer.pid == pid]
+        running = [job.key for job, _ in self._runner.running_jobs if job.peer.pid == pid]
         for key in (*self._queue.of_pid(pid), *running):
             self._cancel(key, ", because its client process is gone,")
 

@@ -40,7 +40,7 @@ def _end(plain: Outcome, ours: Outcome) -> Iterator[str]:
         yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
     elif plain.error_type not in (*_OWN_MESSAGE, *_SYNTAX) and plain.error_message != ours.error_message:
         yield f"error message: {plain.error_message!r} became {ours.error_message!r}"
-    if plain.error_line != ours.error_line and plain.error_type:
+    if plain.error_line != ours.error_line and plain.error_type != "SystemExit":
         yield f"error line: {plain.error_line} became {ours.error_line}"
     if plain.exit_code != ours.exit_code:
         yield f"exit code: {plain.exit_code} became {ours.exit_code}"
@@ -59,13 +59,14 @@ def _stdout(script: Script, plain: Outcome, ours: Outcome) -> Iterator[str]:
 def _images(script: Script, plain: Outcome, ours: Outcome) -> Iterator[str]:
     yield from _saved(script, _by_name(plain), _by_name(ours))
     drawn_there, drawn_here = _by_number(plain), _by_number(ours)
-    saved_here = {image.figure_number for image in ours.images if image.file_name is not None}
     for number, image in drawn_there.items():
-        if number in drawn_here:
+        # A figure that was saved and not changed since comes once, as its file, which is compared above.
+        comes_as_file = image.saved_too and number not in script.changed_after_save
+        if number in drawn_here and comes_as_file:
+            yield f"figures: {number} came twice, rendered and as the file that it was saved to unchanged"
+        elif number in drawn_here:
             yield from _pixels(script, f"figure {number}", image.path, drawn_here[number].path)
-            if number in saved_here and number not in script.changed_after_save:
-                yield f"figures: {number} came twice, rendered and as the file that it was saved to unchanged"
-        elif number not in saved_here or number in script.changed_after_save:
+        elif not comes_as_file:
             yield f"figures: {number} is missing"
     for number in drawn_here.keys() - drawn_there.keys():
         yield f"figures: {number} came and is not open in plain Python"

@@ -12,8 +12,10 @@ matplotlib has no such glyphs to compare with. Every other script runs with matp
 
 from __future__ import annotations
 
+import functools
 import json
 import linecache
+import os
 import sys
 import time
 import traceback
@@ -21,11 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-CJK_NAMES = (
+CJK_SERIF_NAMES = ("KaiTi", "SimSun")
+CJK_SANS_NAMES = (
     "SimHei",
     "Microsoft YaHei",
-    "KaiTi",
-    "SimSun",
     "PingFang SC",
     "STHeiti",
     "WenQuanYi Micro Hei",
@@ -39,9 +40,12 @@ def main() -> None:
     script, out_dir = Path(sys.argv[1]), Path(sys.argv[2])
     if "--cjk" in sys.argv[3:]:
         _add_cjk_fonts()
+    saved_by = _note_savefig(script)
     outcome = _run(script)
     sys.stdout.flush()
+    saved = list(saved_by)
     outcome["figures"] = _render_figures(out_dir)
+    outcome["saved_figures"] = [number for number in outcome["figures"] if _figure(number) in saved]
     outcome["cpu_s"] = time.process_time()
     (out_dir / "outcome.json").write_text(json.dumps(outcome), encoding="utf-8")
 
@@ -78,13 +82,39 @@ def _line(error: BaseException, script: Path) -> int | None:
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(script)), None)
 
 
+def _note_savefig(script: Path) -> list[Any]:
+    """The list that every figure is added to which the script saves to an image file that counts as a chart."""
+    saved_by: list[Any] = []
+    if not any(name in script.read_bytes() for name in (b"matplotlib", b"pandas", b"seaborn")):
+        return saved_by
+    from matplotlib.figure import Figure
+
+    original = Figure.savefig
+
+    @functools.wraps(original)
+    def savefig(self: Any, fname: Any, *args: Any, **kwargs: Any) -> Any:
+        done = original(self, fname, *args, **kwargs)
+        if isinstance(fname, str | os.PathLike) and not str(fname).endswith(".gif"):
+            saved_by.append(self)
+        return done
+
+    Figure.savefig = savefig  # type: ignore[method-assign]  # noted beside, not changed
+    return saved_by
+
+
+def _figure(number: int) -> Any:
+    import matplotlib.pyplot as plt
+
+    return plt.figure(number)
+
+
 def _render_figures(out_dir: Path) -> list[int]:
     if "matplotlib.pyplot" not in sys.modules:
         return []
     import matplotlib.pyplot as plt
 
     for number in plt.get_fignums():
-        plt.figure(number).savefig(out_dir / f"figure_{number}.png", format="png", bbox_inches="tight")
+        _figure(number).savefig(out_dir / f"figure_{number}.png", format="png", bbox_inches="tight")
     return list(plt.get_fignums())
 
 
@@ -93,9 +123,11 @@ def _add_cjk_fonts() -> None:
     import pylopdf_fonts_zh_cn
     from matplotlib.font_manager import FontEntry, fontManager
 
-    file = next(Path(pylopdf_fonts_zh_cn.__file__).parent.glob("NotoSansSC-*.otf"))
-    fontManager.addfont(file)
-    fontManager.ttflist.extend(FontEntry(fname=str(file), name=name, weight=400) for name in CJK_NAMES)
+    folder = Path(pylopdf_fonts_zh_cn.__file__).parent
+    for pattern, names in (("NotoSansSC-*.otf", CJK_SANS_NAMES), ("NotoSerifSC-*.otf", CJK_SERIF_NAMES)):
+        file = next(folder.glob(pattern))
+        fontManager.addfont(file)
+        fontManager.ttflist.extend(FontEntry(fname=str(file), name=name, weight=400) for name in names)
     matplotlib.rcParams["font.family"] = ["sans-serif", "Noto Sans SC"]
 
 

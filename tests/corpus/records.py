@@ -45,6 +45,7 @@ class Image:
 
     Attributes:
         path: the file.
+        saved_too: with an open figure of the plain run: the script saved this very figure to an image file.
         figure_number: the figure it shows, None where that is not known.
         file_name: its path in the job's directory where the script saved it, None for a rendered open figure.
     """
@@ -52,6 +53,7 @@ class Image:
     path: Path
     figure_number: int | None = None
     file_name: str | None = None
+    saved_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)

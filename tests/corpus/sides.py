@@ -50,7 +50,10 @@ def run_plain(script: Script, scratch: Path, home: Path) -> Outcome:
     if not report.exists():
         return replace(ran, verdict="broken")
     ended = json.loads(report.read_text(encoding="utf-8"))
-    figures = [Image(out / f"figure_{number}.png", figure_number=number) for number in ended["figures"]]
+    figures = [
+        Image(out / f"figure_{number}.png", figure_number=number, saved_too=number in ended["saved_figures"])
+        for number in ended["figures"]
+    ]
     saved = [
         Image(path, file_name=path.relative_to(work).as_posix())
         for path in sorted(work.rglob("*"))

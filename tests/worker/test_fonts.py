@@ -75,8 +75,8 @@ def picture(draw: Callable[[Any], Any], size: tuple[float, float] = (3, 2)) -> A
 def glyph(character: str, family: str | None = None) -> bytes:
     """The pixels of one character."""
     kwargs = {} if family is None else {"family": family}
-    pixels: bytes = picture(lambda figure: figure.text(0.1, 0.1, character, fontsize=24, **kwargs), (0.5, 0.5)).tobytes()
-    return pixels
+    pixels = picture(lambda figure: figure.text(0.1, 0.1, character, fontsize=24, **kwargs), (0.5, 0.5))
+    return bytes(pixels.tobytes())
 
 
 def told(draw: Callable[[], Any], caplog: pytest.LogCaptureFixture) -> list[str]:

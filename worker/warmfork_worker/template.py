@@ -7,6 +7,7 @@ there is nothing, and a daemon killed meanwhile must not leave it importing.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -21,9 +22,8 @@ from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker import syscalls
 from warmfork_worker.entry import WorkerSetup, become_worker
 from warmfork_worker.fonts import FontReport, install_fonts
-from warmfork_worker.policy import Guard
+from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import DEFAULT_PRELOAD, Loaded, preload, single_threaded
-from warmfork_worker.readable import readable_roots
 from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot, make_slot, wipe
@@ -64,7 +64,7 @@ class Template:
         self._setup = WorkerSetup(
             start=start,
             template_pid=os.getpid(),
-            guard=Guard(readable_roots(font.path)),
+            guard=Guard(self._readable(font)),
             cjk_family=font.family,
         )
         if not single_threaded():
@@ -73,6 +73,10 @@ class Template:
         gc.freeze()
         syscalls.outlive_parent()
         self._send(control.Ready(_describe(start.name, loaded, font)))
+
+    def _readable(self, font: FontReport) -> tuple[str, ...]:
+        own = (os.environ.get("MPLCONFIGDIR", ""), os.path.dirname(font.path), *self._start.font_dirs)
+        return (*default_readable_roots(), *filter(None, own))
 
     def serve(self) -> None:
         """Fork, reap and wipe until the control socket ends."""
@@ -158,12 +162,15 @@ class Template:
         wipe(child.slot.path)
 
     def leave(self) -> None:
-        """Kill every worker, reap it and wipe its slot."""
+        """Kill every worker, reap it, and wipe its slot and whatever else stands among the slots."""
         for child in self._children.values():
             if child.pidfd is not None:
                 signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
         for worker_id in list(self._children):
             self._release(worker_id)
+        with contextlib.suppress(FileNotFoundError):  # a daemon that stopped in order was here first
+            for name in os.listdir(self._start.slots_dir):
+                wipe(os.path.join(self._start.slots_dir, name))
 
     def _send(self, record: control.Control, fds: list[int] | None = None) -> None:
         try:

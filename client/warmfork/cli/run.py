@@ -105,10 +105,8 @@ def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
         return _run_somewhere(args, request)
     except ProtocolError:
         raise
-    except (
-        ValueError,
-        TypeError,
-    ) as problem:  # an argument that cannot be sent: what was typed is over the wire's bounds
+    except (ValueError, TypeError) as problem:
+        # An argument that cannot be sent, such as a timeout over the wire's bounds: it was typed.
         raise exits.UsageError(str(problem)) from None
 
 
