@@ -30,11 +30,16 @@ class Whereabouts:
     connect_timeout_s: float = 1.0
 
     def addresses(self, environ: Mapping[str, str] = os.environ) -> list[str]:
-        """Where to ask, in order. Raises DaemonUnreachable for an ipc path that the kernel cannot take."""
+        """Where to ask, in order. Raises DaemonUnreachable for what cannot be an address of a daemon."""
         found = candidate_addresses(self.address, environ)
         for address in found:
+            if not address.startswith("ipc:///"):
+                raise DaemonUnreachable(
+                    f"{address!r} is no address of a daemon; write ipc:// and an absolute path, such as "
+                    "ipc:///run/warmfork/warmfork.sock"
+                )
             size = len(os.fsencode(address.removeprefix("ipc://")))
-            if address.startswith("ipc://") and size > IPC_PATH_BYTES_MAX:
+            if size > IPC_PATH_BYTES_MAX:
                 raise DaemonUnreachable(
                     f"the address {address} has a path of {size} bytes and the kernel allows {IPC_PATH_BYTES_MAX}"
                 )

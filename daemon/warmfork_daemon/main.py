@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Mapping
 
-from warmfork.errors import WarmforkError
 from warmfork_daemon import hardening
 from warmfork_daemon.config import Config
 from warmfork_daemon.config.places import default_runtime_dir
@@ -22,31 +21,27 @@ log = logging.getLogger("warmfork")
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
-    """Serve in the foreground until SIGTERM or SIGINT. Returns the exit code: 0, or 1 after saying why on stderr."""
+    """Serve in the foreground until SIGTERM or SIGINT; returns 0.
+
+    Raises:
+        AlreadyServing: another daemon holds the runtime directory.
+        ConfigError, KeyUnavailable: a setting cannot be followed on this machine.
+        EmbeddedStartFailed: the template did not come up.
+    """
     logging.basicConfig(level=config.log.level.upper(), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    group_id = group_id_of(config.socket_group)
+    hardening.refuse_dumps()
+    directory = RuntimeDirectory(config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system)
     try:
-        path = config.runtime_dir or default_runtime_dir(environ, config.system)
-        group_id = group_id_of(config.socket_group)
-        hardening.refuse_dumps()
-        directory = RuntimeDirectory(path, system=config.system)
-        try:
-            key = directory.key(config.key_file, group_id)
-            supervisor = Supervisor(
-                resolved(config),
-                directory,
-                key,
-                environ=environ,
-                group_id=group_id,
-                instance=new_instance(environ),
-            )
-            signal_ends = with_signals(supervisor)
-            supervisor.run()
-            del signal_ends
-        finally:
-            directory.close()
-    except WarmforkError as problem:
-        print(f"warmfork serve: {problem}", file=sys.stderr)
-        return 1
+        key = directory.key(config.key_file, group_id)
+        supervisor = Supervisor(
+            resolved(config), directory, key, environ=environ, group_id=group_id, instance=new_instance(environ)
+        )
+        signal_ends = with_signals(supervisor)
+        supervisor.run()
+        del signal_ends
+    finally:
+        directory.close()
     return 0
 
 

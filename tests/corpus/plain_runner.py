@@ -127,7 +127,7 @@ def _add_cjk_fonts() -> None:
     for pattern, names in (("NotoSansSC-*.otf", CJK_SANS_NAMES), ("NotoSerifSC-*.otf", CJK_SERIF_NAMES)):
         file = next(folder.glob(pattern))
         fontManager.addfont(file)
-        fontManager.ttflist.extend(FontEntry(fname=str(file), name=name, weight=400) for name in names)
+        fontManager.ttflist.extend(FontEntry(fname=str(file), name=name, size="scalable", weight=400) for name in names)
     matplotlib.rcParams["font.family"] = ["sans-serif", "Noto Sans SC"]
 
 

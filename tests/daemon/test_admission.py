@@ -88,7 +88,12 @@ LIMITS: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "files, variables and stdin together",
         "10 bytes",
     ),
-    ({"limits__files_max": 1}, {"files": (InputFile("a", b""), InputFile("b", b""))}, "the number of files", "at most 1"),
+    (
+        {"limits__files_max": 1},
+        {"files": (InputFile("a", b""), InputFile("b", b""))},
+        "the number of files",
+        "at most 1",
+    ),
 ]
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from support import PACKAGE_PATHS
 
+from support import PACKAGE_PATHS
 from warmfork_daemon import collector
 from warmfork_daemon.collector import Collected, collect, is_empty
 
@@ -373,7 +373,7 @@ def test_an_unchanged_given_file_takes_no_budget(work: Path) -> None:
     "bounds", [{"files_max": 1}, {"bytes_max": 100}, {"file_bytes_max": 100}], ids=lambda bounds: next(iter(bounds))
 )
 def test_an_unchanged_given_file_is_never_dropped(work: Path, bounds: dict[str, int]) -> None:
-    """Counts are honest: a file that the client sent and has still is not counted as lost because the bounds are used up."""
+    """Counts are honest: a file that the client sent and has still is no loss when the bounds are used up."""
     (work / "a").write_bytes(b"n" * 100)
     (work / "z").write_bytes(b"g" * 200)
     assert Collected({"a": b"n" * 100}, 0) == collected(work, {"z": b"g" * 200}, **bounds)
@@ -436,7 +436,7 @@ print(sorted(found.files), found.dropped)
 def test_what_may_not_be_read_is_dropped(work: Path) -> None:
     """For a daemon that is not root, unreadable files and directories are dropped, one each, and the rest comes.
 
-    Dropped are two files and the directories that cannot be listed (2), and the file below the one that cannot be entered.
+    Dropped are two files, the two directories that cannot be listed, and the file below the one that cannot be entered.
     """
     done = subprocess.run(
         [sys.executable, "-c", _UNPRIVILEGED, str(work)],

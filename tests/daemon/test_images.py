@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support import PACKAGE_PATHS
 
+from support import PACKAGE_PATHS
 from warmfork.wire import limits
 from warmfork.wire.records import MEDIA_TYPES
 from warmfork_daemon.images import MEDIA_TYPE_BY_SUFFIX, PIXELS_MAX, ImageSize, measure
@@ -48,7 +48,7 @@ def frame_header(marker: int, width_px: int, height_px: int) -> bytes:
 
 def pillow_image(kind: str, **options: object) -> bytes:
     target = io.BytesIO()
-    Image.new("RGB", (37, 21), "teal").save(target, kind, **options)  # type: ignore[arg-type]  # options per format
+    Image.new("RGB", (37, 21), "teal").save(target, kind, **options)
     return target.getvalue()
 
 
@@ -281,7 +281,7 @@ def test_every_suffix_has_a_media_type_of_the_protocol() -> None:
     ],
 )
 def test_truncation_never_raises(media_type: str, data: bytes) -> None:
-    """The first N bytes of an image, for each N up to 64, are measured or are none; 6 bytes or fewer are always none."""
+    """The first N bytes of an image, for each N up to 64, are measured or none; 6 or fewer are always none."""
     for size in range(65):
         for piece in (data[:size], memoryview(data)[:size]):
             found = measure(media_type, piece)
@@ -289,10 +289,20 @@ def test_truncation_never_raises(media_type: str, data: bytes) -> None:
 
 
 _starts = st.sampled_from(
-    [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff", b"\xff\xd8" + segment(0xE0, b"JFIF"), b"%PDF-", b"<?xml", b"<svg"]
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"\xff\xd8\xff",
+        b"\xff\xd8" + segment(0xE0, b"JFIF"),
+        b"%PDF-",
+        b"<?xml",
+        b"<svg",
+    ]
 )
 _pieces = st.lists(
-    st.one_of(st.binary(max_size=20), st.sampled_from([b"\xff", b"\xff\xc0\0\x11\x08", b"<svg ", b" ", b"-->", b"<!--"])),
+    st.one_of(
+        st.binary(max_size=20), st.sampled_from([b"\xff", b"\xff\xc0\0\x11\x08", b"<svg ", b" ", b"-->", b"<!--"])
+    ),
     max_size=12,
 ).map(b"".join)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def kept(output: BoundedOutput) -> int:
 
 @given(bytes_max=st.integers(0, 40), chunks=st.lists(st.binary(max_size=50), max_size=30))
 def test_head_tail_and_count_are_true(bytes_max: int, chunks: list[bytes]) -> None:
-    """Invariant: however a stream is cut into chunks, head is its start, tail its end, and the count is the difference."""
+    """Invariant: however a stream is cut into chunks, head is its start, tail its end, the count the difference."""
     output, whole = BoundedOutput(bytes_max), b"".join(chunks)
     for chunk in chunks:
         output.add(chunk)
@@ -90,10 +90,8 @@ def pipe() -> Iterator[tuple[DrainedPipe, int]]:
     drained = DrainedPipe(reading, 1_000)
     yield drained, writing
     drained.close()
-    try:
+    with contextlib.suppress(OSError):  # where the test has closed it
         os.close(writing)
-    except OSError as problem:
-        assert errno.EBADF == problem.errno
 
 
 def test_an_empty_pipe_is_not_waited_for(pipe: tuple[DrainedPipe, int]) -> None:

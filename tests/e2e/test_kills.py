@@ -96,7 +96,7 @@ class Scene:
 
 @pytest.fixture
 def scene(serve: Callable[..., Served]) -> Iterator[Scene]:
-    made = Scene(serve("--pool-running-max", "1", "--pool-idle-workers", "1"))
+    made = Scene(serve("--pool-running-max", "1", "--pool-idle-workers", "1", "--no-template-rehearse"))
     yield made
     for caller in made.callers:
         caller.end()
@@ -202,6 +202,7 @@ def test_kill(scene: Scene, victim: str, phase: str) -> None:
 def answer_of(scene: Scene, caller: Caller, victim: str, phase: str) -> list[Any]:
     """What the call got. A job that waited for a new template is cancelled once it runs there."""
     if victim == "template" and phase == "queued":
+        assert "lost" == scene.callers[0].answer()[0]
         wait_until(lambda: len(scene.running()) == 1, "the queued job runs on the new template", 40)
         with scene.served.client() as client:
             client.cancel(scene.running()[0]["job_id"])

@@ -113,8 +113,9 @@ def test_charts_past_the_number_are_counted_and_not_rendered(monkeypatch: pytest
         drawn.append(self)
         original(self, *args, **kwargs)
 
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    rendering = render("png", "svg", charts=3)
+    with monkeypatch.context() as patching:
+        patching.setattr(Figure, "savefig", savefig)
+        rendering = render("png", "svg", charts=3)
     assert (3, 3, 3) == (len(rendering.charts), rendering.dropped, len(drawn))
 
 

@@ -84,6 +84,7 @@ def told(draw: Callable[[], Any], caplog: pytest.LogCaptureFixture) -> list[str]
     caplog.clear()
     with warnings.catch_warnings(record=True) as caught, caplog.at_level(logging.WARNING):
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", DeprecationWarning)  # Of libraries among themselves, which jobs never see.
         draw()
     return [str(warning.message) for warning in caught] + [record.getMessage() for record in caplog.records]
 

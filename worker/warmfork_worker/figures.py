@@ -20,7 +20,7 @@ class RenderedChart:
     """One chart.
 
     Attributes:
-        figure_number: pyplot's number; None for a figure outside pyplot.
+        figure_number: pyplot's number; None for a figure outside pyplot or closed since it was saved.
         title: the figure's title, at most 500 characters.
         media_type: ``image/png``, ``image/svg+xml``, ``application/pdf`` or ``image/jpeg``.
         width_px, height_px: size in pixels, of SVG and PDF at the figure's dpi; 0 where unknown.
@@ -74,7 +74,7 @@ def render_open_figures(
         below = [saved for saved in files if saved.path.startswith(collector.work_dir + os.sep)]
         for number, figure in figures:
             collector.add_figure(number, figure, formats, [saved for saved in below if saved.shows(figure)])
-        collector.add_files(below)
+        collector.add_files(below, [figure for _, figure in figures])
     except BaseException as error:  # The job may have broken anything in this process; what there is still counts.
         collector.problems.append(f"The figures could not be listed: {_told(error)}")
     return Rendering(tuple(collector.charts), collector.dropped, tuple(dict.fromkeys(collector.problems)))
@@ -107,20 +107,21 @@ class _Collector:
             if len(self.charts) >= self.charts_max:
                 self.dropped += 1
             elif file is not None:
-                self._add_file(file)
+                self._add_file(file, file.figure_number)
             else:
                 self._add_rendered(number, figure, kind)
 
-    def add_files(self, files: Sequence[SavedFigure]) -> None:
+    def add_files(self, files: Sequence[SavedFigure], still_open: Sequence[Any]) -> None:
         for file in files:
             if file.path not in self.listed and len(self.charts) < self.charts_max:
-                self._add_file(file)
+                is_open = any(file.figure() is figure for figure in still_open)
+                self._add_file(file, file.figure_number if is_open else None)
 
-    def _add_file(self, file: SavedFigure) -> None:
+    def _add_file(self, file: SavedFigure, number: int | None) -> None:
         media_type = MEDIA_TYPES[file.format]
         width, height = size_px(_beginning(file.path), media_type, file.dpi)
         name = os.path.relpath(file.path, self.work_dir)
-        self.charts.append(RenderedChart(file.figure_number, file.title, media_type, width, height, None, name))
+        self.charts.append(RenderedChart(number, file.title, media_type, width, height, None, name))
         self.listed.add(file.path)
 
     def _add_rendered(self, number: int, figure: Any, kind: str) -> None:

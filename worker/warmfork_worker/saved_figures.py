@@ -75,10 +75,12 @@ def watch_saves() -> None:
     """Record from now on every ``savefig`` to a file. Call it once in the template; again changes nothing."""
     module = import_module("matplotlib.figure")
     figure_class: Any = module.Figure
-    if hasattr(figure_class.savefig, "__wrapped__"):
-        return
-    figure_class.savefig = _within(module, _saving(figure_class.savefig))
-    figure_class.draw = _within(module, _drawing(figure_class.draw))
+    for name, watching in (("savefig", _saving), ("draw", _drawing)):
+        original = getattr(figure_class, name)
+        if not hasattr(original, "warmfork_watches"):
+            watched = _within(module, watching(original))
+            watched.warmfork_watches = True
+            setattr(figure_class, name, watched)
 
 
 def saved_files() -> tuple[SavedFigure, ...]:
@@ -146,7 +148,10 @@ def _count_changes(figure: Any) -> int:
     watch = _ledger.watches.get(figure)
     if watch is None:
         return 0
-    unmarked = _unmarked(figure)
+    try:
+        unmarked: Any = _unmarked(figure)
+    except Exception:  # An artist of the job's own that cannot be asked counts as changed.
+        unmarked = object()
     if figure.stale or unmarked != watch.unmarked:
         watch.changes += 1
         watch.unmarked = unmarked

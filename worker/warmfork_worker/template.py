@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 from dataclasses import dataclass
 from typing import NoReturn
@@ -89,7 +90,10 @@ class Template:
                     return
 
     def _obey(self) -> bool:
-        packet, fds, _, _ = socket.recv_fds(self._link, control.PACKET_BYTES_MAX, control.FDS_MAX)
+        try:
+            packet, fds, _, _ = socket.recv_fds(self._link, control.PACKET_BYTES_MAX, control.FDS_MAX)
+        except ConnectionResetError:  # the daemon went while something to it was unread
+            return False
         if not packet:
             return False
         try:
@@ -187,8 +191,11 @@ def _describe(name: str, loaded: tuple[Loaded, ...], font: FontReport) -> Templa
 
 def run_template(control_fd: int) -> NoReturn:
     """Be the template on this control socket until it ends; then exit the process."""
-    syscalls.die_with_parent()
     link = socket.socket(fileno=control_fd)
+    syscalls.die_with_parent()
+    daemon_pid, _, _ = struct.unpack("iII", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if os.getppid() != daemon_pid:
+        os._exit(0)  # the daemon died before the call above: nothing would tell us
     packet = link.recv(control.PACKET_BYTES_MAX)
     if not packet:
         os._exit(0)

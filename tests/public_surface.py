@@ -1,0 +1,39 @@
+"""The public surface as its users type it: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_type
+
+from warmfork import AsyncClient, Chart, Client, ErrorInfo, Result, Usage, Verdict, embedded
+from warmfork.compat import AsyncCodeExecutor
+
+
+def synchronous(client: Client) -> None:
+    result = client.execute(
+        "print(1)",
+        variables={"sales": [1, 2, 3]},
+        files={"a.csv": b"x"},
+        stdin="text",
+        timeout_s=10,
+        deadline_s=20,
+        memory_bytes=512 << 20,
+        formats=("png", "svg"),
+        policy="strict",
+        rc={"figure.dpi": 150},
+    )
+    assert_type(result, Result)
+    assert_type(result.ok, bool)
+    assert_type(result.verdict, Verdict)
+    assert_type(result.error, ErrorInfo | None)
+    assert_type(result.charts, tuple[Chart, ...])
+    assert_type(result.files, Mapping[str, bytes])
+    assert_type(result.usage, Usage)
+    assert_type(client.cancel("00"), str)
+    with embedded(policy="standard", workers=4) as private:
+        assert_type(private, Client)
+
+
+async def asynchronous(client: AsyncClient, executor: AsyncCodeExecutor) -> None:
+    assert_type(await client.execute("print(1)"), Result)
+    await executor.execute("print(1)")
