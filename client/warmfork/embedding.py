@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from warmfork.client import Client
 from warmfork.errors import EmbeddedStartFailed, ExtraMissing
+from warmfork.trees import wipe_tree
 from warmfork.wire.records import POLICIES
 from warmfork.wire.signature import KEY_BYTES
 
@@ -113,7 +113,7 @@ class EmbeddedDaemon:
             process.wait()
         if self.address:
             # Only a daemon that was killed leaves its directory to us.
-            shutil.rmtree(Path(self.address.removeprefix("ipc://")).parent, ignore_errors=True)
+            wipe_tree(str(Path(self.address.removeprefix("ipc://")).parent))
 
     def __del__(self) -> None:
         if getattr(self, "_process", None) is not None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
 import tempfile
 
 from warmfork.errors import WarmforkError
+from warmfork.trees import wipe_tree
 from warmfork_daemon import hardening
 from warmfork_daemon.config import load
 from warmfork_daemon.resolve import resolved
@@ -55,7 +55,7 @@ def run_embedded(lifeline_fd: int) -> int:
         _tell(lifeline, {"error": str(problem)})
         return 1
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        wipe_tree(path)
     return 0
 
 

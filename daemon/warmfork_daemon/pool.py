@@ -10,13 +10,13 @@ import itertools
 import logging
 import os
 import secrets
-import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from warmfork.trees import wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import TemplateInfo
 from warmfork_daemon.config import Config
@@ -327,7 +327,7 @@ class WorkerPool:
         if self._link is not None:
             return
         for entry in list(self._slots_dir.iterdir()):
-            shutil.rmtree(entry, ignore_errors=True)
+            wipe_tree(str(entry))
 
     def close(self) -> None:
         """Let the template kill its workers, wipe their slots and leave; kill it when it does not in time."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 from pathlib import Path
 from typing import Final
 
 from warmfork.errors import AlreadyServing, ConfigError, KeyUnavailable
 from warmfork.places import IPC_PATH_BYTES_MAX, KEY_FILE_NAME, SOCKET_NAME
+from warmfork.trees import wipe_tree
 from warmfork.wire.signature import KEY_BYTES
 
 _LOCK_NAME: Final = "lock"
@@ -82,7 +82,7 @@ class RuntimeDirectory:
 
     def _clean(self) -> None:
         self.socket_path.unlink(missing_ok=True)
-        shutil.rmtree(self.slots_dir, ignore_errors=True)
+        wipe_tree(str(self.slots_dir))
         self.slots_dir.mkdir(mode=0o700)
 
     def key(self, key_file: str, group_id: int | None) -> bytes:
@@ -131,7 +131,7 @@ class RuntimeDirectory:
     def close(self, *, remove: bool = False) -> None:
         """Remove socket and slots and give the lock back; with ``remove`` the directory goes too."""
         self.socket_path.unlink(missing_ok=True)
-        shutil.rmtree(self.slots_dir, ignore_errors=True)
+        wipe_tree(str(self.slots_dir))
         if remove:
-            shutil.rmtree(self.path, ignore_errors=True)
+            wipe_tree(str(self.path))
         os.close(self._lock_fd)

@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from corpus.judge import differences, refusal_text
-from corpus.records import FOLDERS, Image, Outcome, Script, load_manifest
 from PIL import Image as Picture
 
+from corpus.judge import differences, refusal_text
+from corpus.records import FOLDERS, Image, Outcome, Script, load_manifest
 from warmfork_worker.policy import tables
 
 SCRIPT = Script("llm/x.py", "example")

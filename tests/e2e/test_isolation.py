@@ -50,6 +50,16 @@ def test_slots_are_wiped(client: Client) -> None:
     wait_until(lambda: not slot.exists(), "the slot is wiped")
 
 
+def test_deep_trees_are_wiped(client: Client) -> None:
+    """A tree far deeper than Python's recursion limit costs its own job's files and is wiped like any other."""
+    code = "print(os.getcwd())\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\nopen('f', 'w').write('x')"
+    result = client.execute(code, policy="off")
+    slot = Path(result.stdout.strip()).parent
+    assert ("ok", 1) == (result.verdict, result.dropped.files)
+    wait_until(lambda: not slot.exists(), "the slot is wiped")
+    assert client.execute("print(1)").ok
+
+
 def test_jobs_do_not_share_state(client: Client) -> None:
     """What one job does to modules, settings and files is not there for the next."""
     client.execute("import math\nmath.pi = 3\nplt.rcParams['figure.dpi'] = 7\nopen('f', 'w').write('x')\nleft = 1")

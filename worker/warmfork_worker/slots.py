@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from typing import Final
+
+from warmfork.trees import wipe_tree
 
 WORK_NAME: Final = "work"
 TEMP_NAME: Final = "tmp"
@@ -38,19 +39,6 @@ def make_slot(slots_dir: str, name: str) -> Slot:
         os.mkdir(temp_dir, 0o700)
         work_fd = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        wipe(path)
+        wipe_tree(path)
         raise
     return Slot(path, work_dir, temp_dir, work_fd)
-
-
-def wipe(path: str) -> None:
-    """Remove a slot and all in it, whatever modes the job gave its directories; never follows a symlink."""
-    shutil.rmtree(path, ignore_errors=True)
-    if not os.path.lexists(path):
-        return
-    for directory, names, _ in os.walk(path):  # walks before it looks below, so a mode set here holds for the way down
-        for name in names:
-            inner = os.path.join(directory, name)
-            if not os.path.islink(inner):
-                os.chmod(inner, 0o700)
-    shutil.rmtree(path, ignore_errors=True)

@@ -18,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from typing import NoReturn
 
+from warmfork.trees import wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker import syscalls
@@ -27,7 +28,7 @@ from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import DEFAULT_PRELOAD, Loaded, preload, single_threaded
 from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
-from warmfork_worker.slots import Slot, make_slot, wipe
+from warmfork_worker.slots import Slot, make_slot
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ class Template:
             pid = os.fork()
         except OSError as problem:
             os.close(slot.work_fd)
-            wipe(slot.path)
+            wipe_tree(slot.path)
             self._send(control.ForkFailed(order.worker_id, f"fork: {problem}"))
             return
         if pid == 0:
@@ -163,7 +164,7 @@ class Template:
             signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
             self._reap(child)
         os.close(child.slot.work_fd)
-        wipe(child.slot.path)
+        wipe_tree(child.slot.path)
 
     def leave(self) -> None:
         """Kill every worker, reap it, and wipe its slot and whatever else stands among the slots."""
@@ -174,7 +175,7 @@ class Template:
             self._release(worker_id)
         with contextlib.suppress(FileNotFoundError):  # a daemon that stopped in order was here first
             for name in os.listdir(self._start.slots_dir):
-                wipe(os.path.join(self._start.slots_dir, name))
+                wipe_tree(os.path.join(self._start.slots_dir, name))
 
     def _send(self, record: control.Control, fds: list[int] | None = None) -> None:
         try:
