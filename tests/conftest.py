@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Served
+from tests.support import Served
 
 from warmfork import Client, embedded
 

@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import ROOT, environment
+from tests.support import ROOT, environment
 
 import warmfork
 
-PACKAGES = {name: ROOT / folder / name for folder, name in (
-    ("client", "warmfork"), ("daemon", "warmfork_daemon"), ("worker", "warmfork_worker"),
-)}
+PACKAGES = {
+    name: ROOT / folder / name
+    for folder, name in (
+        ("client", "warmfork"),
+        ("daemon", "warmfork_daemon"),
+        ("worker", "warmfork_worker"),
+    )
+}
 SOURCES = sorted(path for package in PACKAGES.values() for path in package.rglob("*.py"))
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 75
@@ -110,7 +115,7 @@ def test_all_is_what_is_public() -> None:
     for name in warmfork.__all__:
         assert getattr(warmfork, name) is not None
     with pytest.raises(AttributeError):
-        _ = warmfork.nothing  # type: ignore[attr-defined]  # that is the point
+        _ = warmfork.nothing
     assert f'version = "{warmfork.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
@@ -125,7 +130,7 @@ def test_a_missing_extra_ends_in_one_friendly_sentence() -> None:
     assert 1 == len(out.stdout.strip().splitlines())
 
 
-LEFTOVERS = ("TODO", "FIXME", "XXX", "breakpoint()", "print(\"DEBUG")
+LEFTOVERS = ("TODO", "FIXME", "XXX", "breakpoint()", 'print("DEBUG')
 
 
 def test_no_leftovers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,7 @@ class _AsyncLink:
         self._socket.setsockopt(zmq.LINGER, 0)
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
-        self._monitor = cast(zmq.asyncio.Socket, self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._socket.connect(address)
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._watch())]
 
@@ -217,10 +218,9 @@ class AsyncClient:
             link = self._link
             if link is None or not link.alive:
                 return
-            try:
+            # Whoever is gone needs no cancelling.
+            with contextlib.suppress(DaemonUnreachable, Disconnected, TimeoutError, ProtocolError):
                 await link.ask(CancelRequest(new_id(), job_id), _ANSWER_S, send_s=self._where.connect_timeout_s)
-            except (DaemonUnreachable, Disconnected, TimeoutError, ProtocolError):
-                pass  # whoever is gone needs no cancelling
 
         task = asyncio.get_running_loop().create_task(tell())
         self._cancelling.add(task)

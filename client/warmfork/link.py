@@ -14,7 +14,7 @@ from warmfork.wire.records import Reply
 Frames = Sequence[bytes | memoryview]
 
 
-class Disconnected(Exception):  # noqa: N818  # never leaves this package
+class Disconnected(Exception):
     """The daemon's end went away."""
 
 

@@ -52,5 +52,9 @@ def _at_most(what: str, value: float | int | None, most: float | int, unit: str)
     if value is not None and value > most:
         raise RequestRefused(
             "limit_not_allowed",
-            f"{what} is {value:g} {unit} and this daemon allows at most {most:g} {unit}".replace(" and", ", and"),
+            " ".join(f"{what}: {_plain(value)} {unit} where this daemon allows at most {_plain(most)} {unit}".split()),
         )
+
+
+def _plain(value: float | int) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.3f}".rstrip("0")

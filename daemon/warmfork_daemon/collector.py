@@ -98,11 +98,16 @@ def _collect_opened(
 ) -> None:
     facts = os.fstat(fd)
     if stat.S_ISDIR(facts.st_mode):
-        if depth > 1:
+        if depth > 1 or any(name.startswith(path + "/") for name in given):
             _collect_directory(fd, path + "/", depth - 1, given, budget, collected)
         else:
             collected.dropped += 1
         return
+    original = given.get(path)
+    if stat.S_ISREG(facts.st_mode) and original is not None and len(original) == facts.st_size:
+        if _read(fd, facts.st_size) == original:
+            return
+        os.lseek(fd, 0, os.SEEK_SET)
     fits = facts.st_size <= min(budget.bytes_, budget.file_bytes) and budget.files > 0
     if not stat.S_ISREG(facts.st_mode) or not fits:
         collected.dropped += 1
@@ -110,8 +115,6 @@ def _collect_opened(
     data = _read(fd, facts.st_size)
     if len(data) != facts.st_size:
         collected.dropped += 1
-        return
-    if path in given and given[path] == data:
         return
     budget.files -= 1
     budget.bytes_ -= len(data)

@@ -6,6 +6,7 @@ closes it, and the daemon takes its processes and its directory with it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -72,7 +73,5 @@ def _serve(supervisor: Supervisor, lifeline: socket.socket) -> None:
 
 
 def _tell(lifeline: socket.socket, message: dict[str, str]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # a caller that is gone is told by the end of the lifeline in a moment
         lifeline.send(json.dumps(message).encode() + b"\n")
-    except OSError:
-        pass  # the caller is gone; its end of the lifeline says so in a moment

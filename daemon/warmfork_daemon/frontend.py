@@ -68,6 +68,9 @@ class Frontend:
         socket.setsockopt(zmq.MAXMSGSIZE, limits.PART_BYTES_MAX)
         socket.setsockopt(zmq.RCVHWM, 100)
         path = address.removeprefix("ipc://")
+        if _is_served(path):
+            socket.close(0)
+            raise ConfigError(f"cannot listen on {address}: another process does")
         # The mode must hold from the first moment, not from the chmod on.
         umask = os.umask(0o117)
         try:
@@ -110,7 +113,10 @@ class Frontend:
         for socket in self._sockets:
             self._reactor.unwatch_socket(socket)
             with contextlib.suppress(zmq.ZMQError):
+                address = socket.getsockopt_string(zmq.LAST_ENDPOINT)
                 socket.close()
+                with contextlib.suppress(OSError):
+                    os.unlink(address.removeprefix("ipc://"))
 
 
 def _credentials(frame: zmq.Frame) -> tuple[int, int]:
@@ -131,3 +137,14 @@ def group_id_of(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise ConfigError(f"socket_group = {name!r}: there is no such group on this machine") from None
+
+
+def _is_served(path: str) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

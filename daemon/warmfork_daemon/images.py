@@ -19,8 +19,8 @@ _PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_BYTES_MIN: Final = 57  # magic, IHDR, an empty IDAT, IEND
 _JPEG_MARKERS_MAX: Final = 512
 _SVG_START: Final = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)*(?:<!DOCTYPE\s+svg[^>\[]{0,500}>\s*)?"
-    rb"(?:<!--.{0,2000}?-->\s*)*<svg[\s>]",
+    rb"\A(?:\xef\xbb\xbf)?\s*+(?><\?xml[^>]{0,200}\?>\s*+)?(?><!--.{0,2000}?-->\s*+)*+(?><!DOCTYPE\s++svg[^>\[]{0,500}>\s*+)?"
+    rb"(?><!--.{0,2000}?-->\s*+)*+<svg[\s>]",
     re.DOTALL,
 )
 
@@ -51,7 +51,7 @@ def measure(media_type: str, data: bytes | memoryview) -> ImageSize | None:
     if media_type == "image/svg+xml":
         return ImageSize(None, None) if _SVG_START.match(start) else None
     if media_type == "application/pdf":
-        return ImageSize(None, None) if start.startswith(b"%PDF-1.") or start.startswith(b"%PDF-2.") else None
+        return ImageSize(None, None) if start.startswith((b"%PDF-1.", b"%PDF-2.")) else None
     return None
 
 

@@ -31,7 +31,9 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
     logging.basicConfig(level=config.log.level.upper(), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     group_id = group_id_of(config.socket_group)
     hardening.refuse_dumps()
-    directory = RuntimeDirectory(config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system)
+    directory = RuntimeDirectory(
+        config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system
+    )
     try:
         key = directory.key(config.key_file, group_id)
         supervisor = Supervisor(

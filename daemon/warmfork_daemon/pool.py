@@ -30,6 +30,7 @@ TEMPLATE_NAME: Final = "science"
 _BACKOFF_S: Final = 0.1
 _BACKOFF_S_MAX: Final = 10.0
 _LEAVE_S: Final = 1.5
+_EMPTY_S: Final = 0.02
 _READY_BYTES: Final = 1
 
 
@@ -143,6 +144,8 @@ class WorkerPool:
             return None
         worker = self._idle.popleft()
         worker.state = State.BUSY
+        if not self._idle:
+            self.replenish_later(_EMPTY_S)  # long jobs may have taken all: the next one should not wait for a fork
         return worker
 
     def retire(self, worker: Worker) -> None:

@@ -82,6 +82,7 @@ class _ChartList:
         self._bytes_left = bounds.reply_bytes_max
         self.signed: list[SignedChart] = []
         self.file_names: set[str] = set()
+        self._judged: set[str] = set()
         self.dropped = 0
 
     def add_reported(self, chart: ReportedChart, files: Mapping[str, bytes]) -> None:
@@ -103,6 +104,10 @@ class _ChartList:
 
     def _add(self, media_type: str, data: bytes | memoryview, told: ReportedChart) -> None:
         bounds = self._bounds
+        if told.file_name is not None:
+            if told.file_name in self._judged:
+                return
+            self._judged.add(told.file_name)
         size = images.measure(media_type, data) if len(data) <= bounds.chart_bytes_max else None
         if size is None or len(self.signed) >= bounds.charts_max or len(data) > self._bytes_left:
             # A file that is no chart by these rules still comes back as a file.

@@ -79,7 +79,7 @@ class JobRunner:
             return False
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
         frames = jobs.encode_order(self._order(job))
-        worker.send([memoryview(stream.prefix_of(frames)), *map(memoryview, frames)])
+        worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
         self._flush(worker)
         worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
         self._busy[job.key] = worker

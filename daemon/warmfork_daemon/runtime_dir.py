@@ -6,6 +6,7 @@ an ipc address over without a word, so the lock comes before the bind. Whatever 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -41,8 +42,15 @@ class RuntimeDirectory:
         self.slots_dir = self.path / _SLOTS_NAME
         self._check_socket_path()
         self._make(0o750 if system else 0o700)
-        self._lock_fd = self._lock()
-        self._clean()
+        try:
+            self._lock_fd = self._lock()
+        except OSError as problem:
+            raise ConfigError(f"runtime_dir = {str(self.path)!r} cannot be locked: {problem}") from None
+        try:
+            self._clean()
+        except OSError as problem:
+            os.close(self._lock_fd)
+            raise ConfigError(f"runtime_dir = {str(self.path)!r} cannot be cleaned: {problem}") from None
 
     def _check_socket_path(self) -> None:
         size = len(os.fsencode(self.socket_path))
@@ -99,6 +107,7 @@ class RuntimeDirectory:
         key = secrets.token_bytes(KEY_BYTES)
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
+            scratch.unlink(missing_ok=True)  # in a container a dead daemon may have had the same pid
             fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(fd, "wb") as target:
                 target.write(key)
@@ -107,6 +116,8 @@ class RuntimeDirectory:
                     os.fchown(fd, -1, group_id)
             os.rename(scratch, path)
         except OSError as problem:
+            with contextlib.suppress(OSError):
+                scratch.unlink(missing_ok=True)
             raise KeyUnavailable(f"the key file {path} cannot be made: {problem}") from None
         return key
 

@@ -60,7 +60,12 @@ def hello_reply(request_id: bytes, config: Config, pool: WorkerPool) -> HelloRep
 
 
 def status_of(
-    config: Config, addresses: list[str], pool: WorkerPool, queue: JobQueue, running: list[tuple[Job, int]], counts: Counts
+    config: Config,
+    addresses: list[str],
+    pool: WorkerPool,
+    queue: JobQueue,
+    running: list[tuple[Job, int]],
+    counts: Counts,
 ) -> dict[str, Any]:
     """How this daemon is; ``docs/protocol.md`` describes every field."""
     now_s = monotonic_s()

@@ -12,6 +12,7 @@ from warmfork.wire.jobs import JobReport
 from warmfork_daemon.worker import KillReason
 
 _MIB: Final = 1024 * 1024
+_TOLD_CHARS_MAX: Final = 60_000  # leaves room for our sentence within the wire's bound on a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,12 @@ def judge_report(report: JobReport, memory_bytes: int) -> Judgement:
     if report.outcome == "ok":
         return Judgement("ok", None, report.exit_code)
     error = report.error or ErrorInfo("UnknownError", "the job failed without saying why")
+    told = (error.message or error.type)[:_TOLD_CHARS_MAX]
     if report.outcome == "memory_limit":
-        message = f"{error.message or error.type}. {_memory_sentence(memory_bytes)}"
+        message = f"{told}. {_memory_sentence(memory_bytes)}"
         return Judgement("memory_limit", ErrorInfo(error.type, message, error.line, error.traceback))
     if report.outcome == "disk_limit":
-        message = f"{error.message}. The job wrote more than it may keep on disk; write less or smaller files."
+        message = f"{told}. The job wrote more than it may keep on disk; write less or smaller files."
         return Judgement("disk_limit", ErrorInfo(error.type, message, error.line, error.traceback))
     return Judgement("error", error, report.exit_code)
 
@@ -79,7 +81,7 @@ def judge_exit(status: int | None, *, cpu_used_s: float, cpu_limit_s: float) -> 
         status: as wait4 gave it, None if the template could not say.
         cpu_used_s, cpu_limit_s: of the job.
     """
-    if status is None:
+    if status is None or not (os.WIFSIGNALED(status) or os.WIFEXITED(status)):
         return Judgement("crashed", ErrorInfo("WorkerDied", "The worker died and its exit status was not learned."))
     if not os.WIFSIGNALED(status):
         code = os.waitstatus_to_exitcode(status)

@@ -135,7 +135,7 @@ class Worker:
         """Resident bytes above the baseline right now; 0 when it cannot be asked any more."""
         assert self.process is not None
         try:
-            rss = self.process.memory_info().rss
+            rss = int(self.process.memory_info().rss)
         except psutil.Error:
             return 0
         self.peak_rss_bytes = max(self.peak_rss_bytes, rss)

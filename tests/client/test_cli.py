@@ -59,7 +59,7 @@ class FakeClient:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeClient]:
     class Fake(FakeClient):
-        requests: list[dict[str, Any]] = []  # noqa: RUF012 - one list for the one test that has this class
+        requests: list[dict[str, Any]] = []  # noqa: RUF012
 
     monkeypatch.setattr(run_command, "Client", Fake)
     monkeypatch.setattr(status_command, "Client", Fake)
@@ -212,7 +212,7 @@ def test_a_private_daemon_steps_in_where_none_runs(
     """Without --address the job runs on a private daemon, told only with -v."""
 
     class Private(FakeClient):
-        requests: list[dict[str, Any]] = []  # noqa: RUF012 - as above
+        requests: list[dict[str, Any]] = []  # noqa: RUF012
         answer = Result(JOB, "ok", "private\n")
 
     @contextmanager

@@ -88,7 +88,6 @@ def test_rows_19_and_20_the_first_open_figure_in_the_chinese_font(executor: Asyn
     assert width_px < 2 * height_px
 
 
-@pytest.mark.xfail(reason="the worker gives a closed figure's file its number, so it looks like an open figure")
 def test_row_19_a_figure_that_was_saved_and_closed_is_no_chart(executor: AsyncCodeExecutor) -> None:
     """Its file is in the working directory all the same."""
     answer = run(executor, CHART + "plt.savefig('a.png')\nplt.close()")

@@ -1,4 +1,4 @@
-"""Judges whether two outcomes of one script are the same, and whether a refusal is the expected one."""
+"""Judges whether two outcomes of one script are the same, and names what is not."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image as Picture
 
-from corpus.records import Image, Outcome, Script
+from tests.corpus.records import Image, Outcome, Script
 
-REFUSAL: Final = "not allowed in the code sandbox"
 _SYNTAX: Final = ("SyntaxError", "IndentationError", "TabError")
 _OWN_MESSAGE: Final = ("SystemExit", "KeyboardInterrupt")
 """Python gives them no text that says why the script ended; warmfork does."""
 _PIXELS: Final = (".png", ".jpg", ".jpeg")
-
-
-def refusal_text(outcome: Outcome) -> str:
-    """The texts in which the policy's sentence occurs, or nothing: a script may have caught it and gone on."""
-    texts = (outcome.error_message, outcome.stdout, outcome.stderr)
-    return "\n".join(text for text in texts if REFUSAL in text)
 
 
 def differences(script: Script, plain: Outcome, ours: Outcome) -> list[str]:

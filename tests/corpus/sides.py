@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from corpus.records import CORPUS, Image, Outcome, Script
+from tests.corpus.records import CORPUS, Image, Outcome, Script
 
 ROOT: Final = CORPUS.parents[1]
 RUN_S_MAX: Final = 90.0

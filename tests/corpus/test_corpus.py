@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from corpus.judge import differences, refusal_text
-from corpus.records import FOLDERS, Image, Outcome, Script, load_manifest
-from warmfork_worker.policy import tables
+from tests.corpus.judge import differences
+from tests.corpus.records import FOLDERS, Image, Outcome, Script, load_manifest
+from tests.corpus.refusals import is_in_table, is_refusal_by, refusal_text
 
 SCRIPT = Script("llm/x.py", "example")
 
@@ -114,13 +114,15 @@ def test_manifest_is_complete() -> None:
 
 def test_refusals_are_in_the_policy_table() -> None:
     """Every entry that the manifest names as refusing is an entry of the policy's tables, under that policy."""
-    entries = (
-        *tables.RESTRICTED_MODULES,
-        *tables.PRIVATE_DOORS,
-        *tables.GUARDED_BUILTINS,
-        *tables.LIBRARY_FUNCTIONS,
-    )
-    known = {(entry.name, policy) for entry in entries for policy in entry.policies}
-    known |= {(act.event, policy) for act in tables.ACTS for policy in act.policies}
     named = {(entry, policy) for script in load_manifest() for policy, entry in script.refused.items()}
-    assert set() == named - known
+    assert [] == sorted(pair for pair in named if not is_in_table(*pair))
+
+
+def test_refusal_by_another_entry_is_noticed() -> None:
+    """A sentence is taken for that of its own entry only."""
+    importing = "ImportError: Importing 'urllib.request' is not allowed in the code sandbox."
+    assert is_refusal_by("urllib.request", importing)
+    assert not is_refusal_by("requests", importing)
+    assert is_refusal_by("os.fork", "Forking a process is not allowed in the code sandbox.")
+    assert not is_refusal_by("exec", "Calling eval() is not allowed in the code sandbox.")
+    assert not is_refusal_by("open", "")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.support import PACKAGE_PATHS
 
-from support import PACKAGE_PATHS
 from warmfork_daemon import collector
 from warmfork_daemon.collector import Collected, collect, is_empty
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import zmq
+from tests.support import PACKAGE_PATHS
 
-from support import PACKAGE_PATHS
 from warmfork.errors import AlreadyServing, ConfigError
 from warmfork_daemon.frontend import Frontend, Peer, group_id_of
 from warmfork_daemon.reactor import Reactor
@@ -282,6 +282,21 @@ def test_garbage_is_a_message_like_any_other(desk: Desk, garbage: list[bytes]) -
     assert desk.frontend.send(peer, [b"reply"])
     assert good.poll(POLL_MS)
     assert b"reply" == good.recv()
+
+
+def test_one_turn_takes_a_bounded_number_of_messages(desk: Desk) -> None:
+    """However many messages wait, timers and workers get their turn after 32 of them."""
+    desk.bind()
+    dealer = desk.dealer()
+    for _ in range(2_000):
+        dealer.send(b"x")
+    taken: list[int] = []
+    while sum(taken) < 2_000:
+        before = len(desk.came)
+        desk.reactor.call_later(GIVE_UP_S, lambda: pytest.fail("messages stopped coming"))
+        desk.reactor.turn()
+        taken.append(len(desk.came) - before)
+    assert max(taken) <= 32
 
 
 def test_a_flood_leaves_room_for_others(desk: Desk) -> None:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.support import PACKAGE_PATHS
 
-from support import PACKAGE_PATHS
 from warmfork.wire import limits
 from warmfork.wire.records import MEDIA_TYPES
 from warmfork_daemon.images import MEDIA_TYPE_BY_SUFFIX, PIXELS_MAX, ImageSize, measure

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import PACKAGE_PATHS
 
-from support import PACKAGE_PATHS
 from warmfork.errors import AlreadyServing, ConfigError, KeyUnavailable
 from warmfork.places import IPC_PATH_BYTES_MAX, SOCKET_NAME
 from warmfork_daemon.runtime_dir import RuntimeDirectory

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support import PACKAGE_PATHS
 
-from support import PACKAGE_PATHS
 from warmfork.errors import ExtraMissing
 from warmfork_daemon.template_link import INSTANCE_VARIABLE, template_environment
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import Served, wait_until
+from tests.support import Served, wait_until
 
 from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, RequestRefused
 from warmfork.embedding import EmbeddedDaemon
@@ -152,8 +152,9 @@ def test_a_deadline_includes_the_queue() -> None:
             late = client.execute("print(1)", deadline_s=0.3)
             assert ("rejected", "", True) == (late.verdict, late.stdout, late.retry_safe)
             client.cancel(job_id)
-            assert "timeout" == client.execute("while True: pass", deadline_s=0.5).verdict
             first.result(20)
+            wait_until(lambda: client.status()["workers"]["by_state"].get("idle"), "a worker is idle")
+            assert "timeout" == client.execute("while True: pass", deadline_s=0.5).verdict
     finally:
         private.stop()
 
@@ -190,7 +191,10 @@ def test_async_client_works_again_after_a_restart(serve: Callable[..., Served]) 
 def test_without_its_key_a_client_submits_nothing(serve: Callable[..., Served]) -> None:
     """A client that could not verify charts refuses to start, and says where it looked."""
     served = serve()
-    with Client(served.address, key_file=served.directory / "nokey") as client, pytest.raises(KeyUnavailable, match="nokey"):
+    with (
+        Client(served.address, key_file=served.directory / "nokey") as client,
+        pytest.raises(KeyUnavailable, match="nokey"),
+    ):
         client.execute("print(1)")
 
 
@@ -233,7 +237,7 @@ def test_wrong_arguments_raise_where_they_are_given(daemon: EmbeddedDaemon) -> N
             ({"job_id": "zz"}, ValueError, "job_id"),
         ):
             with pytest.raises(kind, match=word):
-                client.execute("print(1)", **arguments)  # type: ignore[arg-type]  # wrong on purpose
+                client.execute("print(1)", **arguments)
 
 
 def test_closed_clients_say_so(daemon: EmbeddedDaemon) -> None:

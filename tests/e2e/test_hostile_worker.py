@@ -30,7 +30,8 @@ ATTACKS = {
     ),
     "deep nesting": ("os.write(fd, frames(b'\\x91' * 5000 + b'\\xc0'))", "crashed"),
     "chart named outside": (
-        PACK + "part = {'kind': 'chart', 'media_type': 'image/png', 'width_px': 1, 'height_px': 1, 'file_name': '../../key'}\n"
+        PACK
+        + "part = {'kind': 'chart', 'media_type': 'image/png', 'width_px': 1, 'height_px': 1, 'file_name': '../../key'}\n"
         "os.write(fd, frames(pack({'v': 1, 'type': 'report', 'parts': [part], 'outcome': 'ok'}), b''))",
         "crashed",
     ),

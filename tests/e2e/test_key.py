@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import marked_processes, wait_until
+from tests.support import marked_processes, wait_until
 
 from warmfork import Client
 from warmfork.embedding import EmbeddedDaemon
@@ -24,7 +25,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedDaemon]:
 
 def memory_holds(pid: int, needles: list[bytes]) -> list[bytes]:
     """Which of the needles stand anywhere in a process's readable memory: what a core image would hold."""
-    found = set()
+    found: set[bytes] = set()
     overlap = max(map(len, needles)) - 1
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in maps:
@@ -46,6 +47,12 @@ def memory_holds(pid: int, needles: list[bytes]) -> list[bytes]:
     return sorted(found)
 
 
+def settled(status: Mapping[str, Any]) -> bool:
+    """One busy worker and idle ones; none on its way in or out, and none planned: the first job's replacement is there."""
+    states = status["workers"]["by_state"]
+    return {"busy", "idle"} == set(states) and status["workers"]["wanted_idle"] == sum(states.values())
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the non-dumpable daemon")
 def test_the_key_is_in_the_daemon_only(daemon: EmbeddedDaemon) -> None:
     """Raw and hexadecimal, the key is found in the daemon's memory and not in template, idle or busy worker."""
@@ -57,9 +64,11 @@ def test_the_key_is_in_the_daemon_only(daemon: EmbeddedDaemon) -> None:
         busy = threading.Thread(target=client.execute, args=("while True: pass",), kwargs={"timeout_s": 30})
         busy.start()
         wait_until(lambda: len(client.status()["running"]) == 1, "a worker is busy")
-        idle = client.status()["workers"]["wanted_idle"]
-        others = lambda: [pid for pid in marked_processes(f"key-{os.getpid()}") if pid not in (daemon.pid, os.getpid())]  # noqa: E731
-        wait_until(lambda: len(others()) >= idle + 2, "template, idle and busy workers live")
+
+        def others() -> list[int]:
+            return [pid for pid in marked_processes(f"key-{os.getpid()}") if pid not in (daemon.pid, os.getpid())]
+
+        wait_until(lambda: settled(client.status()), "the pool is full: nothing is forked or leaves while we look")
         holders = {pid: memory_holds(pid, needles) for pid in others()}
         job_id = client.status()["running"][0]["job_id"]
         client.cancel(job_id)

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Served, environment, marked_processes, wait_until
+from tests.support import Served, environment, marked_processes, wait_until
 
 from warmfork import Client
 
@@ -26,7 +26,10 @@ RENDERING = (
     "        while True: pass\nplt.gca().add_patch(Slow((0, 0), 1, 1))\nprint('up')\n"
 )
 # A report far larger than any socket buffer, so that whoever does not read it keeps its writer waiting.
-BIG_REPORT = "rng = np.random.default_rng(1)\nfor n in range(4):\n    plt.figure(); plt.imshow(rng.random((700, 700, 3))); plt.gcf().set_dpi(200)\nprint('up')\n"
+BIG_REPORT = (
+    "rng = np.random.default_rng(1)\nfor n in range(4):\n"
+    "    plt.figure(); plt.imshow(rng.random((700, 700, 3))); plt.gcf().set_dpi(200)\nprint('up')\n"
+)
 
 CALLER = (
     "import json, sys\nfrom warmfork import Client\nrequest = json.loads(sys.argv[1])\n"
@@ -177,7 +180,11 @@ def test_kill(scene: Scene, victim: str, phase: str) -> None:
         assert {"warmfork.sock", "key", "lock", "slots"} >= set(os.listdir(scene.served.directory))
     if victim == "client":
         expected = 1 if phase == "queued" else 0
-        wait_until(lambda: len(scene.running()) == expected and not scene.status()["queue"]["jobs"], "its jobs are gone", GONE_S)
+        wait_until(
+            lambda: len(scene.running()) == expected and not scene.status()["queue"]["jobs"],
+            "its jobs are gone",
+            GONE_S,
+        )
         return
     caller.process.send_signal(signal.SIGCONT)
     verdict, retry_safe = answer_of(scene, caller, victim, phase)
@@ -251,7 +258,10 @@ def test_embedded_leaves_nothing(victim: str) -> None:
     )
     assert caller.stdout is not None
     directory = Path(caller.stdout.readline().decode().strip().removeprefix("ipc://")).parent
-    others = lambda: [pid for pid in marked_processes(instance) if pid != caller.pid]  # noqa: E731
+
+    def others() -> list[int]:
+        return [pid for pid in marked_processes(instance) if pid != caller.pid]
+
     wait_until(lambda: len(others()) >= 3, "daemon, template and workers live")
     if victim == "caller":
         caller.kill()
@@ -272,10 +282,16 @@ def test_embedded_leaves_nothing_after_its_block() -> None:
     """After the with block no process and no file is left, also when the block raised."""
     from warmfork import embedded
 
-    with pytest.raises(KeyError), embedded() as client:
-        directory = Path(client.status()["addresses"][0].removeprefix("ipc://")).parent
-        template = client.status()["template"]["pid"]
-        raise KeyError
+    def use_and_fail() -> tuple[Path, int]:
+        with embedded() as client:
+            found.append(client.status())
+            raise KeyError
+
+    found: list[Mapping[str, Any]] = []
+    with pytest.raises(KeyError):
+        use_and_fail()
+    directory = Path(found[0]["addresses"][0].removeprefix("ipc://")).parent
+    template = found[0]["template"]["pid"]
     assert not directory.exists()
     assert not Path(f"/proc/{template}").exists()
 

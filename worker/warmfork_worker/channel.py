@@ -29,7 +29,7 @@ def send_report(channel: socket.socket, report: jobs.JobReport) -> None:
     """Send the report whole. What cannot be sent is not reported; the daemon then says ``crashed``."""
     frames = jobs.encode_report(report)
     fd = channel.fileno()
-    pending = [memoryview(stream.prefix_of(frames)), *map(memoryview, frames)]
+    pending = [memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)]
     while pending:
         written = os.writev(fd, pending[:64])
         while pending and written >= len(pending[0]):

@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import socket
-import sys
+import tempfile
 import traceback
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -117,6 +117,4 @@ def _enter_directories(slot: Slot) -> None:
         os.environ[name] = slot.temp_dir
     for name in [name for name in os.environ if name.startswith("WARMFORK_")]:
         del os.environ[name]
-    tempfile = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile.tempdir = None
+    tempfile.tempdir = None  # asked for again, from the environment above

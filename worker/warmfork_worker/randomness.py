@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 import sys
+import tempfile
+import uuid
 
 
 def reseed() -> None:
@@ -16,9 +18,6 @@ def reseed() -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
-    uuid = sys.modules.get("uuid")
-    if uuid is not None:
-        uuid._last_timestamp = None
-    tempfile = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile._name_sequence = None
+    # Private to their modules and without a public way to reset them; setattr because the type stubs leave them out.
+    setattr(uuid, "_last_timestamp", None)  # noqa: B010
+    setattr(tempfile, "_name_sequence", None)  # noqa: B010

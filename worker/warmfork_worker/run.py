@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -126,10 +127,8 @@ def _finish(outcome: Outcome, slot: Slot) -> Outcome:
 def _tell_problems(rendering: Rendering) -> None:
     if not rendering.problems:
         return
-    try:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # the job may have closed or replaced its own stderr
         sys.stderr.write("".join(f"warmfork: {problem}\n" for problem in rendering.problems))
-    except (OSError, ValueError, AttributeError):
-        pass  # the job closed or replaced its own stderr
 
 
 def _report(outcome: Outcome, rendering: Rendering) -> JobReport:

@@ -12,16 +12,19 @@ def replace_output() -> None:
     Unbuffered, like ``python -u``: what a job wrote before it is killed has left the process. UTF-8 whatever the
     locale; a lone surrogate comes out as an escape instead of an exception.
     """
-    sys.stdout = sys.__stdout__ = _text_over(1)
-    sys.stderr = sys.__stderr__ = _text_over(2)
+    sys.stdout = _text_over(1)
+    sys.stderr = _text_over(2)
+    # The stubs call these final; setattr, because a job that restores them must get its own streams.
+    setattr(sys, "__stdout__", sys.stdout)  # noqa: B010
+    setattr(sys, "__stderr__", sys.stderr)  # noqa: B010
 
 
 def _text_over(fd: int) -> io.TextIOWrapper:
     raw = io.FileIO(fd, "wb", closefd=False)
-    # TextIOWrapper takes a raw stream with write_through; typeshed asks for a buffered one.
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)  # type: ignore[arg-type]
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def replace_input(data: bytes) -> None:
     """Make ``sys.stdin`` read this text; ``input()`` follows it."""
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
+    sys.stdin = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
+    setattr(sys, "__stdin__", sys.stdin)  # as above  # noqa: B010

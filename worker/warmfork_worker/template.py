@@ -74,6 +74,7 @@ class Template:
         gc.collect()
         gc.freeze()
         syscalls.outlive_parent()
+        os.nice(start.nice)  # only now: on a busy machine a template that imports politely is never ready
         self._send(control.Ready(_describe(start.name, loaded, font)))
 
     def _readable(self, font: FontReport) -> tuple[str, ...]:
@@ -144,11 +145,9 @@ class Template:
 
     def _reap(self, child: _Child) -> None:
         assert child.pidfd is not None
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             # While the leader is a zombie nobody else can have its process group's number.
             os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         _, status, usage = os.wait4(child.pid, 0)
         self._poll.unregister(child.pidfd)
         del self._by_pidfd[child.pidfd]
@@ -178,10 +177,9 @@ class Template:
                 wipe_tree(os.path.join(self._start.slots_dir, name))
 
     def _send(self, record: control.Control, fds: list[int] | None = None) -> None:
-        try:
+        # When the daemon is gone, the end of the socket is read next.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._link, [control.encode(record)], fds or [])
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the daemon is gone; the end of the socket is read next
 
 
 def _describe(name: str, loaded: tuple[Loaded, ...], font: FontReport) -> TemplateInfo:
@@ -204,7 +202,6 @@ def run_template(control_fd: int) -> NoReturn:
     if not isinstance(start, control.Start):
         sys.exit("the first control packet is not Start")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the daemon's business
-    os.nice(start.nice)
     template = Template(link, start)
     template.prepare()
     try:

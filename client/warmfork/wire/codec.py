@@ -19,7 +19,8 @@ _PACKER_OPTIONS: Final[dict[str, Any]] = {"use_bin_type": True, "strict_types": 
 
 def pack(value: Any, default: Any = None) -> bytes:
     """Pack plain data. ``default`` maps a value that msgpack does not carry to one it does, or raises."""
-    return bytes(msgpack.packb(value, default=default, **_PACKER_OPTIONS))
+    packed: Any = msgpack.packb(value, default=default, **_PACKER_OPTIONS)
+    return bytes(packed)
 
 
 def extension(code: int, payload: bytes) -> Any:

@@ -237,8 +237,8 @@ class ResultReply:
     error: ErrorInfo | None = None
     charts: tuple[SignedChart, ...] = ()
     files: tuple[InputFile, ...] = ()
-    usage: Usage = Usage()
-    dropped: Dropped = Dropped()
+    usage: Usage = field(default_factory=Usage)
+    dropped: Dropped = field(default_factory=Dropped)
     exit_code: int | None = None
     retry_after_s: float | None = None
     retry_safe: bool | None = None

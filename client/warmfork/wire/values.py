@@ -68,7 +68,8 @@ def _prepare(value: Any, where: str, depth: int) -> Any:
             for key, item in value.items()
         }
     if kind in (tuple, set, frozenset):
-        code = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}[kind]
+        codes: dict[type, int] = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}
+        code = codes[kind]
         return codec.extension(code, codec.pack([_prepare(item, f"{where}[...]", depth + 1) for item in value]))
     return _prepare_moment(value, kind, where)
 

@@ -183,7 +183,7 @@ class LimitSettings:
 class PolicySettings:
     """Which Python-level policies a request may name."""
 
-    default: PolicyName = _setting(  # noqa: RUF009  # it makes a dataclasses.field
+    default: PolicyName = _setting(  # it makes a dataclasses.field  # noqa: RUF009
         "choice", "strict", "Policy of a job that names none itself.", choices=_POLICIES
     )
     allowed: tuple[PolicyName, ...] = _setting(
@@ -208,7 +208,7 @@ class TemplateSettings:
 class LogSettings:
     """What the daemon writes to its log."""
 
-    level: LogLevel = _setting(  # noqa: RUF009  # it makes a dataclasses.field
+    level: LogLevel = _setting(  # it makes a dataclasses.field  # noqa: RUF009
         "choice", "info", "Least severe message that is logged.", choices=("debug", "info", "warning", "error")
     )
 

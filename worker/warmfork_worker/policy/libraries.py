@@ -137,7 +137,7 @@ def _hide_submodule(name: str, is_user_frame: IsUserFrame) -> None:
     namespace: dict[str, Any] = package.__dict__
     inner: Callable[[str], Any] | None = namespace.get("__getattr__")
 
-    def __getattr__(asked: str) -> Any:  # noqa: N807  # PEP 562 gives the name
+    def __getattr__(asked: str) -> Any:  # PEP 562 gives the name  # noqa: N807
         if asked == attribute:
             if is_user_frame(sys._getframe(1)):
                 raise AttributeError(str(import_refused(name, entry)), name=asked, obj=package)

@@ -1,0 +1,124 @@
+"""Two ratios to a floor of the same run, by hand: ``python bench/ratios.py [--rounds N]``.
+
+T: a paced ``print(1 + 1)`` through a running daemon, against a paced bare DEALER/ROUTER echo over ipc between two
+processes. C: a chart (two axes, line and bars) through the daemon, against the same code and the same tight PNG warm in
+one process. Rounds are interleaved, medians and spreads are printed; a busy machine shows in the spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from warmfork import Client, embedded
+
+TRIVIAL = "print(1 + 1)"
+CHART = """
+import matplotlib.pyplot as plt
+import numpy as np
+x = np.linspace(0, 10, 200)
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+left.plot(x, np.sin(x), label="sin"); left.plot(x, np.cos(x), label="cos"); left.legend(); left.set_title("Lines")
+right.bar(["a", "b", "c", "d"], [3, 7, 2, 5]); right.set_title("Bars"); right.set_ylabel("count")
+"""
+PAUSE_S = 0.02
+
+
+def serve_echo(address: str) -> None:
+    """Send back whatever comes, until an empty message."""
+    socket = zmq.Context().socket(zmq.ROUTER)
+    socket.bind(address)
+    while True:
+        routing_id, message = socket.recv_multipart()
+        socket.send_multipart([routing_id, message])
+        if not message:
+            return
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """How long one call takes."""
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
+
+
+def draw_in_process() -> bytes:
+    """The chart as a plain program draws it, warm."""
+    import matplotlib.pyplot as plt
+
+    exec(CHART, {})
+    buffer = io.BytesIO()
+    plt.gcf().savefig(buffer, format="png", bbox_inches="tight")
+    plt.close("all")
+    return buffer.getvalue()
+
+
+def table_row(name: str, samples: list[float]) -> str:
+    """Median, p90 and p99 of one system, in milliseconds."""
+    ordered = sorted(samples)
+    p50, p90, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.9, 0.99))
+    return f"{name:34} n={len(ordered):5}  p50 {p50:8.3f} ms  p90 {p90:8.3f} ms  p99 {p99:8.3f} ms"
+
+
+def measure(client: Client, echo: zmq.Socket[Any], rounds: int) -> dict[str, list[float]]:
+    """Interleaved rounds of all four systems."""
+
+    def ask() -> None:
+        echo.send(b"x")
+        echo.recv()
+
+    def execute(code: str) -> None:
+        result = client.execute(code)
+        assert result.ok, result.stderr
+
+    calls: dict[str, Callable[[], object]] = {
+        "echo, paced": ask,
+        "T through warmfork, paced": lambda: execute(TRIVIAL),
+        "C in one warm process": draw_in_process,
+        "C through warmfork": lambda: execute(CHART),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 5):
+        for name, call in calls.items():
+            for _ in range(1 if name.startswith("C") else 5):
+                time.sleep(PAUSE_S)
+                taken = milliseconds(call)
+                if number >= 5:  # the first rounds warm caches on both sides
+                    samples[name].append(taken)
+    return samples
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40)
+    rounds = parser.parse_args().rounds
+    os.environ["MPLBACKEND"] = "agg"
+    with tempfile.TemporaryDirectory() as directory, embedded() as client:
+        address = f"ipc://{directory}/echo"
+        server = multiprocessing.get_context("spawn").Process(target=serve_echo, args=(address,))
+        server.start()
+        echo = zmq.Context().socket(zmq.DEALER)
+        echo.connect(address)
+        samples = measure(client, echo, rounds)
+        echo.send(b"")
+        server.join()
+    for name, taken in samples.items():
+        print(table_row(name, taken))
+    floor_t, t, floor_c, c = map(statistics.median, samples.values())
+    print(
+        f"T / echo = {t / floor_t:.2f} (accepted: at most 8)    C / in process = {c / floor_c:.2f} (accepted: at most 1.25)"
+    )
+
+
+if __name__ == "__main__":
+    main()
