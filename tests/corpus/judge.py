@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 from PIL import Image as Picture
-
 from tests.corpus.records import Image, Outcome, Script
 
 _SYNTAX: Final = ("SyntaxError", "IndentationError", "TabError")

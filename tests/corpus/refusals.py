@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.corpus.records import Outcome
+
 from warmfork_worker.policy import tables
 
 SENTENCE: Final = "not allowed in the code sandbox"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Picture
-
 from tests.corpus.judge import differences
 from tests.corpus.records import FOLDERS, Image, Outcome, Script, load_manifest
 from tests.corpus.refusals import is_in_table, is_refusal_by, refusal_text
