@@ -30,6 +30,7 @@ from warmfork.wire.records import (
 )
 
 _ANSWER_S = 5.0
+_LAST_LOOK_MS = 20
 
 
 class _AsyncLink:
@@ -77,11 +78,17 @@ class _AsyncLink:
                 self._end(problem)
                 return
             future = self._waiting.get(reply.id)
+            if reply.id == bytes(len(reply.id)) and len(self._waiting) == 1:
+                # The daemon could not read whose request it refuses; it can only be this one.
+                future = next(iter(self._waiting.values()))
             if future is not None and not future.done():
                 future.set_result(reply)
 
     async def _watch(self) -> None:
         await self._monitor.recv_multipart()
+        # What the daemon sent before it left may still be on its way to ``_receive``.
+        while await self._socket.poll(_LAST_LOOK_MS):
+            await asyncio.sleep(0)
         self._end(Disconnected())
 
     def _end(self, problem: Exception) -> None:

@@ -69,6 +69,7 @@ class Client:
         self._pid = os.getpid()
         self._context: zmq.Context[Any] = zmq.Context()
         self._idle: list[Link] = []
+        self._in_flight = 0
         self._daemon: _Daemon | None = None
         self._closed = False
 
@@ -134,15 +135,15 @@ class Client:
         try:
             reply = link.receive(request.id, wait_s)
         except Disconnected:
-            self._forget(link)
+            self._forget_daemon(link)
             return lost_result(request.id)
         except BaseException:
+            self._cancel_quietly(request.id, daemon)
             self._forget(link)
-            self._cancel_quietly(request.id)
             raise
         if reply is None:
+            self._cancel_quietly(request.id, daemon)
             self._forget(link)
-            self._cancel_quietly(request.id)
             raise ReplyTimeout(
                 f"no reply to job {request.id.hex()} within {wait_s:g} s; the daemon was asked to cancel it. It may have run"
             )
@@ -167,13 +168,16 @@ class Client:
         return cast(HelloReply, self._ask(HelloRequest(new_id())))
 
     def close(self) -> None:
-        """Close every connection. Calls in flight in other threads end with an error."""
+        """Close every connection. Calls in flight in other threads finish, and theirs are closed then."""
         with self._lock:
             self._closed = True
             links, self._idle = self._idle, []
+            last = not self._in_flight
+        if self._pid != os.getpid():
+            return  # a forked child leaves its parent's connections alone
         for link in links:
             link.close()
-        if self._pid == os.getpid():
+        if last:
             self._context.destroy(0)
 
     def __enter__(self) -> Self:
@@ -189,7 +193,7 @@ class Client:
         try:
             reply = link.receive(request.id, _ANSWER_S)
         except Disconnected:
-            self._forget(link)
+            self._forget_daemon(link)
             raise unreachable({self._where.address or "the daemon": "the connection ended"}) from None
         except BaseException:
             self._forget(link)
@@ -206,13 +210,23 @@ class Client:
         while True:
             with self._lock:
                 self._check_usable()
-                link = self._idle.pop() if self._idle else None
                 daemon = self._daemon
+                link = self._idle.pop() if self._idle and daemon is not None else None
+                self._in_flight += 1
             if link is None or daemon is None:
                 break
             if link.send(frames):
                 return link, daemon
-            self._forget(link)
+            self._forget_daemon(link)
+        try:
+            return self._connect(frames, daemon)
+        except BaseException:
+            with self._lock:
+                self._in_flight -= 1
+            raise
+
+    def _connect(self, frames: Sequence[bytes | memoryview], daemon: _Daemon | None) -> tuple[Link, _Daemon]:
+        """A new connection with the request handed to it, to the known daemon or to whoever answers now."""
         if daemon is not None:
             link = Link(self._context, daemon.address)
             if not nobody_listens(daemon.address) and link.send(frames, self._where.connect_timeout_s):
@@ -221,7 +235,7 @@ class Client:
         link, daemon = self._find()
         if link.send(frames):
             return link, daemon
-        self._forget(link)
+        link.close()
         raise unreachable({daemon.address: "it answered and was gone a moment later"})
 
     def _check_usable(self) -> None:
@@ -260,10 +274,7 @@ class Client:
             return None
         return reply if isinstance(reply, HelloReply) else None
 
-    def _cancel_quietly(self, job_id: bytes) -> None:
-        daemon = self._daemon
-        if daemon is None:
-            return
+    def _cancel_quietly(self, job_id: bytes, daemon: _Daemon) -> None:
         link = Link(self._context, daemon.address)
         request = CancelRequest(new_id(), job_id)
         try:
@@ -277,15 +288,25 @@ class Client:
     def _give_back(self, link: Link) -> None:
         with self._lock:
             if not self._closed:
+                self._in_flight -= 1
                 self._idle.append(link)
                 return
-        link.close()
+        self._forget(link)
 
     def _forget(self, link: Link) -> None:
+        """Close a connection that a call held."""
         link.close()
         with self._lock:
-            # Kept connections to the same daemon are as dead as this one, or find out by themselves.
+            self._in_flight -= 1
+            last = self._closed and not self._in_flight
+        if last:
+            self._context.destroy(0)
+
+    def _forget_daemon(self, link: Link) -> None:
+        """The daemon is gone: the next call looks for one afresh, with the key that is then in force."""
+        with self._lock:
             stale, self._idle = self._idle, []
-            self._daemon = None if stale == [] else self._daemon
+            self._daemon = None
         for other in stale:
             other.close()
+        self._forget(link)

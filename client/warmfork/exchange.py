@@ -95,7 +95,10 @@ def _id_from(job_id: str) -> bytes:
 def _input_file(name: str, data: bytes) -> InputFile:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"files[{name!r}] is {type(data).__name__}; pass its content as bytes")
-    return InputFile(check_file_name(name), bytes(data) if isinstance(data, bytearray) else data)
+    try:
+        return InputFile(check_file_name(name), bytes(data) if isinstance(data, bytearray) else data)
+    except ProtocolError as problem:
+        raise ValueError(str(problem)) from None
 
 
 def wait_s_for(request: ExecuteRequest, hello: HelloReply) -> float:

@@ -13,6 +13,8 @@ from warmfork.wire.records import Reply
 
 Frames = Sequence[bytes | memoryview]
 
+_LAST_LOOK_MS = 20
+
 
 class Disconnected(Exception):
     """The daemon's end went away."""
@@ -65,6 +67,11 @@ class Link:
                 if reply is not None and reply.id in (request_id, bytes(len(request_id))):
                     return reply
             elif self._monitor in ready:
+                # What the daemon sent before it left may have come in between the poll and here.
+                while self._socket.poll(_LAST_LOOK_MS):
+                    reply = self._take()
+                    if reply is not None and reply.id == request_id:
+                        return reply
                 raise Disconnected
             elif left_s <= 0:
                 return None

@@ -218,9 +218,13 @@ class JobRunner:
     def _finish_killed(self, worker: Worker) -> None:
         assert worker.kill_reason is not None
         assert worker.job is not None
-        timeout_s = min(worker.job.timeout_s, worker.job.request.deadline_s or worker.job.timeout_s)
+        job = worker.job
         judgement = verdicts.judge_kill(
-            worker.kill_reason, worker.kill_detail, timeout_s=timeout_s, memory_bytes=worker.job.memory_bytes
+            worker.kill_reason,
+            worker.kill_detail,
+            timeout_s=job.timeout_s,
+            memory_bytes=job.memory_bytes,
+            by_deadline=job.deadline_left_s(job.dispatched_s) < job.timeout_s,
         )
         self._finish(worker, judgement, None)
 

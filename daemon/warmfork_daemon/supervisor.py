@@ -11,8 +11,7 @@ import zmq
 
 from warmfork.errors import EmbeddedStartFailed, ProtocolError, RequestRefused
 from warmfork.results import ErrorInfo
-from warmfork.wire import limits
-from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, from_frames
+from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, request_id_of
 from warmfork.wire.messages import decode_request, encode_reply
 from warmfork.wire.records import (
     CancelReply,
@@ -247,11 +246,7 @@ def _error_for(problem: ProtocolError, frames: list[memoryview]) -> ErrorReply:
         code = "unsupported_version"
     elif isinstance(problem, UnknownMessageType):
         code = "unknown_type"
-    try:
-        request_id = from_frames(frames)[1].job_id()
-    except ProtocolError:
-        request_id = bytes(limits.JOB_ID_BYTES)
-    return ErrorReply(request_id, code, str(problem)[:4_000])
+    return ErrorReply(request_id_of(frames), code, str(problem)[:4_000])
 
 
 def new_instance(environ: Mapping[str, str]) -> str:

@@ -52,8 +52,20 @@ def _memory_sentence(memory_bytes: int) -> str:
     return f"The job is limited to {size} of memory above the idle worker; use less, or ask for more with memory_bytes."
 
 
-def judge_kill(reason: KillReason, detail: str, *, timeout_s: float, memory_bytes: int) -> Judgement:
-    """The verdict for a job that the daemon itself killed."""
+def judge_kill(
+    reason: KillReason, detail: str, *, timeout_s: float, memory_bytes: int, by_deadline: bool = False
+) -> Judgement:
+    """The verdict for a job that the daemon itself killed.
+
+    Args:
+        reason, detail: of the kill.
+        timeout_s: seconds it had from dispatch.
+        memory_bytes: its limit.
+        by_deadline: its own deadline came before its timeout.
+    """
+    if reason is KillReason.TIMEOUT and by_deadline:
+        message = "The job was killed when its deadline_s had passed, queue included. Output so far is kept."
+        return Judgement("timeout", ErrorInfo("Timeout", message))
     if reason is KillReason.TIMEOUT:
         message = f"The job was killed after {timeout_s:g} s, its time limit. Output so far is kept; ask for more with timeout_s."
         return Judgement("timeout", ErrorInfo("Timeout", message))

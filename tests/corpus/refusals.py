@@ -30,15 +30,16 @@ def is_refusal_by(entry: str, text: str) -> bool:
 
 def words_of(entry: str) -> tuple[str, ...]:
     """How the sentences of ``entry`` start. Raises KeyError where no table has it."""
-    if entry in _OTHER_WORDS:
-        return _OTHER_WORDS[entry]
-    acts = {act.event: act.what.partition("{")[0] for act in tables.ACTS}
-    if entry in acts:
-        return (acts[entry],)
-    if entry in {one.name for one in (*tables.RESTRICTED_MODULES, *tables.PRIVATE_DOORS)}:
-        return (f"Importing '{entry}'", f"Importing '{entry}.")
-    names = {one.name: f"Calling {one.name}()" for one in (*tables.GUARDED_BUILTINS, *tables.LIBRARY_FUNCTIONS)}
-    return (names[entry],)
+    words = list(_OTHER_WORDS.get(entry, ()))
+    words += [act.what.partition("{")[0] for act in tables.ACTS if act.event == entry and not words]
+    # "exec" is both a module's name and a builtin's.
+    if any(one.name == entry for one in (*tables.RESTRICTED_MODULES, *tables.PRIVATE_DOORS)):
+        words += [f"Importing '{entry}'", f"Importing '{entry}."]
+    if any(one.name == entry for one in (*tables.GUARDED_BUILTINS, *tables.LIBRARY_FUNCTIONS)):
+        words.append(f"Calling {entry}()")
+    if not words:
+        raise KeyError(entry)
+    return tuple(words)
 
 
 def is_in_table(entry: str, policy: str) -> bool:

@@ -123,5 +123,6 @@ def test_refusal_by_another_entry_is_noticed() -> None:
     assert is_refusal_by("urllib.request", importing)
     assert not is_refusal_by("requests", importing)
     assert is_refusal_by("os.fork", "Forking a process is not allowed in the code sandbox.")
+    assert is_refusal_by("exec", "Calling exec() is not allowed in the code sandbox.")
     assert not is_refusal_by("exec", "Calling eval() is not allowed in the code sandbox.")
     assert not is_refusal_by("open", "")

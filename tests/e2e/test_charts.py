@@ -53,6 +53,13 @@ def test_saved_and_closed_figures_come_as_files(client: Client) -> None:
     assert {"out/x.png", "y.jpg"} == set(result.files)
 
 
+def test_colour_names_are_matplotlibs_own(client: Client) -> None:
+    """What the template rehearsed has left no trace: colours, settings, converters and figures are as after an import."""
+    code = "from matplotlib.colors import to_hex\nprint([to_hex(c) for c in 'rgbkcmyw'], plt.get_fignums())"
+    expected = "['#ff0000', '#008000', '#0000ff', '#000000', '#00bfbf', '#bf00bf', '#bfbf00', '#ffffff'] []\n"
+    assert expected == client.execute(code).stdout
+
+
 def test_charts_beyond_the_bound_are_counted(client: Client) -> None:
     """More figures than allowed: the first come, the rest is counted."""
     code = "plt.rcParams['figure.max_open_warning'] = 0\nfor n in range(53): plt.figure(figsize=(1, 1), dpi=20)"

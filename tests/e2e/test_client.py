@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support import Served, wait_until
+from tests.support import Served, environment, wait_until
 
-from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, RequestRefused
+from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, ReplyTimeout, RequestRefused
 from warmfork.embedding import EmbeddedDaemon
+from warmfork.wire.messages import encode_request
+from warmfork.wire.records import ErrorReply, HelloRequest
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +263,63 @@ def test_threads_wait_independently(daemon: EmbeddedDaemon) -> None:
         assert client.execute("print(1)").ok
         client.cancel(job_id)
         long.join(20)
+
+
+INTERRUPTED = (
+    "import sys\nfrom warmfork import Client\n"
+    "with Client(sys.argv[1], key=bytes.fromhex(sys.argv[2])) as client:\n"
+    "    try:\n        client.execute('while True: pass')\n    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n"
+    "    sys.stdin.read()\n"
+)
+
+
+def test_ctrl_c_in_a_synchronous_call_cancels_the_job(daemon: EmbeddedDaemon) -> None:
+    """KeyboardInterrupt during execute cancels the job at once, while the client process lives on."""
+    arguments = [sys.executable, "-c", INTERRUPTED, daemon.address, daemon.key.hex()]
+    caller = subprocess.Popen(arguments, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert caller.stdout is not None
+    with Client(daemon.address, key=daemon.key) as client:
+        wait_until(lambda: running(client) == 1, "the job runs")
+        caller.send_signal(signal.SIGINT)
+        assert b"interrupted\n" == caller.stdout.readline()
+        wait_until(lambda: running(client) == 0, "the job is cancelled")
+    assert caller.poll() is None
+    caller.communicate()
+
+
+def test_a_reply_that_does_not_come_is_told_and_the_job_cancelled(
+    daemon: EmbeddedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the client's own wait runs out it raises ReplyTimeout, and the daemon is really asked to cancel."""
+    monkeypatch.setattr("warmfork.client.wait_s_for", lambda request, hello: 0.5)
+    with Client(daemon.address, key=daemon.key) as client:
+        with pytest.raises(ReplyTimeout):
+            client.execute("while True: pass")
+        wait_until(lambda: running(client) == 0, "the job is cancelled")
+
+
+def test_closing_under_a_call_lets_it_finish(daemon: EmbeddedDaemon) -> None:
+    """close() in one thread does not break a call in flight in another."""
+    client = Client(daemon.address, key=daemon.key)
+    other = Client(daemon.address, key=daemon.key)
+    with ThreadPoolExecutor(1) as pool, other:
+        call = pool.submit(client.execute, "while not os.path.exists('never'): pass", timeout_s=2)
+        wait_until(lambda: running(other) == 1, "the job runs")
+        client.close()
+        assert "timeout" == call.result(20).verdict
+
+
+def test_an_async_request_of_another_version_is_refused_at_once(
+    daemon: EmbeddedDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon of another protocol version answers the request's id, so that nobody waits for a timeout."""
+    monkeypatch.setattr("warmfork.wire.limits.PROTOCOL_VERSION", 2)
+    frames = encode_request(HelloRequest(b"i" * 16))
+    monkeypatch.undo()
+    with Client(daemon.address, key=daemon.key) as client:
+        client.hello()
+        link = client._idle[0]
+        assert link.send(frames)
+        reply = link.receive(b"i" * 16, 5)
+    assert isinstance(reply, ErrorReply)
+    assert ("unsupported_version", b"i" * 16) == (reply.code, reply.id)

@@ -172,6 +172,9 @@ def test_kill(scene: Scene, victim: str, phase: str) -> None:
         pytest.skip("a queued job has no worker yet, and a replied one has none any more")
     caller, victims = reach(scene, phase)
     os.kill(victims[victim], signal.SIGKILL)
+    if victim == "template" and phase == "reporting":
+        # The worker's own death signal must not race the daemon, which could still read the whole report.
+        wait_until(lambda: victims["worker"] not in scene.served.processes(), "the worker is dead")
     os.kill(scene.served.process.pid, signal.SIGCONT)
     if victim == "daemon":
         scene.served.process.wait(5)

@@ -121,6 +121,6 @@ def test_variables_are_what_they_are(client: Client) -> None:
 def test_stdin(client: Client) -> None:
     """input() reads what the request gives, and says how when it gives nothing."""
     assert "hi Ada\n" == client.execute("print('hi', input())", stdin="Ada\n").stdout
-    result = client.execute("input()")
-    assert not result.ok
+    result = client.execute("input('name? ')")
+    assert ("name? ", False) == (result.stdout, result.ok)
     assert "stdin" in result.stderr

@@ -36,6 +36,8 @@ def _everything_restored() -> Iterator[Any]:
     units: Any = import_module("matplotlib.units").registry
     helpers: Any = import_module("matplotlib._pylab_helpers").Gcf
     managers, converters = list(helpers.figs.values()), dict(units)
+    names: Any = import_module("matplotlib.colors").colorConverter.colors
+    colours = dict(names)
     python_state, numpy_state = random.getstate(), numpy.random.get_state()
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.simplefilter("ignore")
@@ -48,6 +50,10 @@ def _everything_restored() -> Iterator[Any]:
                 helpers.figs.move_to_end(manager.num)
             units.clear()
             units.update(converters)
+            # seaborn.set_theme() gives "r", "g", "b" and the like other shades, past rcParams.
+            for name, colour in colours.items():
+                if names[name] != colour:
+                    names[name] = colour
             random.setstate(python_state)
             numpy.random.set_state(numpy_state)
 

@@ -89,3 +89,12 @@ def from_frames(frames: Sequence[bytes | memoryview]) -> tuple[str, Fields, list
         info = Fields(description, "part")
         parts.append(Part(info.text("kind", chars_max=64), data, description))
     return type_, fields, parts
+
+
+def request_id_of(frames: Sequence[bytes | memoryview]) -> bytes:
+    """The id in the header of any frames, of whatever version; all zero where there is none to be read."""
+    try:
+        check_sizes([len(frame) for frame in frames])
+        return Fields(codec.unpack(frames[0]), "header").job_id()
+    except ProtocolError:
+        return bytes(limits.JOB_ID_BYTES)

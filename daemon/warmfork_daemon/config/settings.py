@@ -88,7 +88,7 @@ class PoolSettings:
         "integer", 0, "Jobs that run at the same time; 0 means 2 x CPUs + 2.", least=0, most=1_024
     )
     worker_nice: int = _setting(
-        "integer", 10, "Scheduling niceness of the template and of idle workers.", least=0, most=19
+        "integer", 10, "Scheduling niceness of the template and of the workers forked from it.", least=0, most=19
     )
     fork_delay_ms: float = _setting(
         "number",

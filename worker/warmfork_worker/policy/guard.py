@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import builtins
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -101,6 +102,8 @@ def _no_input(entry: Entry) -> Callable[..., NoReturn]:
     """``input`` without stdin: EOFError, as Python raises it there, which such code may be ready for."""
 
     def input(prompt: object = "", /) -> NoReturn:
+        sys.stdout.write(str(prompt))  # as Python does before it finds that there is nothing to read
+        sys.stdout.flush()
         raise EOFError(f"input() has nothing to read: the request gave no stdin. {entry.hint}")
 
     return input
