@@ -2,7 +2,8 @@
 
 T: a paced ``print(1 + 1)`` through a running daemon, against a paced bare DEALER/ROUTER echo over ipc between two
 processes. C: a chart (two axes, line and bars) through the daemon, against the same code and the same tight PNG warm in
-one process. Rounds are interleaved, medians and spreads are printed; a busy machine shows in the spread.
+one process. Each system alternates call by call with its floor, T and its echo in a client that has loaded nothing else;
+medians and spreads are printed; a busy machine shows in the spread.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
 left.plot(x, np.sin(x), label="sin"); left.plot(x, np.cos(x), label="cos"); left.legend(); left.set_title("Lines")
 right.bar(["a", "b", "c", "d"], [3, 7, 2, 5]); right.set_title("Bars"); right.set_ylabel("count")
 """
-PAUSE_S = 0.02
+PAUSE_S = 0.05
+WARM_UP_ROUNDS = 5
 
 
 def serve_echo(address: str) -> None:
@@ -69,8 +71,20 @@ def table_row(name: str, samples: list[float]) -> str:
     return f"{name:34} n={len(ordered):5}  p50 {p50:8.3f} ms  p90 {p90:8.3f} ms  p99 {p99:8.3f} ms"
 
 
+def alternate(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Call each in turn, paced; the first rounds warm caches on both sides and are not counted."""
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + WARM_UP_ROUNDS):
+        for name, call in calls.items():
+            time.sleep(PAUSE_S)
+            taken = milliseconds(call)
+            if number >= WARM_UP_ROUNDS:
+                samples[name].append(taken)
+    return samples
+
+
 def measure(client: Client, echo: zmq.Socket[Any], rounds: int) -> dict[str, list[float]]:
-    """Interleaved rounds of all four systems."""
+    """T against the echo, then C against the chart in process."""
 
     def ask() -> None:
         echo.send(b"x")
@@ -80,21 +94,9 @@ def measure(client: Client, echo: zmq.Socket[Any], rounds: int) -> dict[str, lis
         result = client.execute(code)
         assert result.ok, result.stderr
 
-    calls: dict[str, Callable[[], object]] = {
-        "echo, paced": ask,
-        "T through warmfork, paced": lambda: execute(TRIVIAL),
-        "C in one warm process": draw_in_process,
-        "C through warmfork": lambda: execute(CHART),
-    }
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 5):
-        for name, call in calls.items():
-            for _ in range(1 if name.startswith("C") else 5):
-                time.sleep(PAUSE_S)
-                taken = milliseconds(call)
-                if number >= 5:  # the first rounds warm caches on both sides
-                    samples[name].append(taken)
-    return samples
+    trivial = alternate({"echo": ask, "T through warmfork": lambda: execute(TRIVIAL)}, 5 * rounds)
+    charts = alternate({"C in one warm process": draw_in_process, "C through warmfork": lambda: execute(CHART)}, rounds)
+    return trivial | charts
 
 
 def main() -> None:

@@ -149,12 +149,17 @@ class WorkerPool:
         return worker
 
     def retire(self, worker: Worker) -> None:
-        """A busy worker's job is over: kill what is left of it; the slot is wiped when it is reaped."""
+        """A busy worker's job is over: kill what is left of it; the slot is wiped when it is reaped.
+
+        Both its end and its replacement cost milliseconds of processor, so both wait until the reply has left.
+        """
         worker.state = State.ENDING
-        worker.kill()
-        if worker.status is not None:
+        delay_s = self._config.pool.fork_delay_ms / 1000
+        if worker.status is None:
+            self._reactor.call_later(delay_s, worker.kill)
+        else:
             self._forget(worker)
-        self.replenish_later(self._config.pool.fork_delay_ms / 1000)
+        self.replenish_later(delay_s)
 
     def replenish_later(self, delay_s: float) -> None:
         """Fork what is missing after a pause; sooner if that was planned already."""

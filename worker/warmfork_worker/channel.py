@@ -36,3 +36,13 @@ def send_report(channel: socket.socket, report: jobs.JobReport) -> None:
             written -= len(pending.pop(0))
         if pending:
             pending[0] = pending[0][written:]
+
+
+def wait_to_be_killed(channel: socket.socket) -> None:
+    """Stay until the daemon has sent its reply and ends this process.
+
+    An exit frees the whole address space in the kernel, milliseconds in which the processor is not the daemon's; so it
+    waits until nobody waits for it.
+    """
+    while channel.recv(_CHUNK_BYTES):
+        pass

@@ -3,7 +3,7 @@
 The order matters. Everything that binds the job stands before the job is read, any failure ends the process before
 that, and all of it happens while the worker waits idle, so that it costs a job nothing:
 streams, parent-death signal, process group, rlimits, no_new_privs, descriptors, randomness, directories, streams as
-Python objects, the kernel's guard (``enter_kernel_guard``), "ready", and only then the read.
+Python objects, a dry run, the kernel's guard (``enter_kernel_guard``), "ready", and only then the read.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Final, NoReturn
 
 from warmfork.wire import control
 from warmfork_worker import randomness, streams, syscalls
-from warmfork_worker.channel import READY, read_order, send_report
+from warmfork_worker.channel import READY, read_order, send_report, wait_to_be_killed
 from warmfork_worker.kernel_guard import enter_kernel_guard
 from warmfork_worker.policy import Guard
-from warmfork_worker.run import run_job
+from warmfork_worker.run import prepare, run_job
 from warmfork_worker.slots import Slot
 
 EXIT_BEFORE_JOB: Final = 70
@@ -70,6 +70,7 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         os._exit(0)
     report = run_job(order, setup.guard, slot, setup.cjk_family)
     send_report(channel, report)
+    wait_to_be_killed(channel)
     os._exit(0)
 
 
@@ -84,6 +85,7 @@ def _enter(setup: WorkerSetup, slot: Slot) -> None:
     randomness.reseed()
     _enter_directories(slot)
     streams.replace_output()
+    prepare(setup.guard, slot)
     enter_kernel_guard(slot)
 
 

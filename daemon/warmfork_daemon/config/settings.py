@@ -92,8 +92,8 @@ class PoolSettings:
     )
     fork_delay_ms: float = _setting(
         "number",
-        1.0,
-        "Pause between a reply leaving and the replacement worker being forked.",
+        4.0,
+        "Pause between a reply leaving and its worker being ended and replaced.",
         least=0.0,
         most=1_000.0,
         unit="ms",

@@ -24,15 +24,24 @@ _LOCAL_SCHEMES: Final = ("data:", "file:")
 class Acts:
     """Judges for all acts, built in the template; ``enter`` puts the hook on."""
 
-    __slots__ = ("_judges",)
+    __slots__ = ("_hooks",)
 
     def __init__(self, files: FileRules, is_user_frame: _IsUserFrame) -> None:
-        self._judges = {act.event: (act, _judge(act, files, is_user_frame)) for act in ACTS}
+        judges = [(act, _judge(act, files, is_user_frame)) for act in ACTS]
+        # One hook a policy, made once: what a worker makes while its job waits costs it fresh pages.
+        self._hooks = {
+            policy: _hook({act.event: judge for act, judge in judges if policy in act.policies})
+            for policy in ("strict", "standard")
+        }
+
+    def touch(self) -> None:
+        """Call the hooks once with an event that none judges."""
+        for hook in self._hooks.values():
+            hook("warmfork.touch", ())
 
     def enter(self, policy: PolicyName) -> None:
         """Put the hook on for this process."""
-        judges = {event: judge for event, (act, judge) in self._judges.items() if policy in act.policies}
-        sys.addaudithook(_hook(judges))
+        sys.addaudithook(self._hooks[policy])
 
 
 def _hook(judges: dict[str, _Judge]) -> Callable[[str, tuple[Any, ...]], None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import builtins
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
@@ -36,7 +36,15 @@ class Guard:
         self._imports = ImportGuard(self._is_user_frame)
         self._acts = Acts(self._files, self._is_user_frame)
         self._patches = Patches(self._is_user_frame)
+        self._guarded_builtins = {
+            (policy, stdin_given): {
+                entry.name: self._guarded(entry, stdin_given) for entry in GUARDED_BUILTINS if policy in entry.policies
+            }
+            for policy in ("strict", "standard")
+            for stdin_given in (False, True)
+        }
         self._entered = False
+        self._settled = False
 
     def enter(
         self, policy: PolicyName, *, work_dir: str, temp_dir: str, stdin_given: bool, presets: Mapping[str, object]
@@ -61,26 +69,40 @@ class Guard:
         if self._entered:
             raise RuntimeError("the guard has been entered in this process")
         self._entered = True
-        self._namespace.update(presets)
-        self._files.enter(work_dir, temp_dir)
+        if not self._settled:
+            self.settle(work_dir=work_dir, temp_dir=temp_dir, presets=presets)
         if policy != "off":
             self._guard_builtins(policy, stdin_given)
             self._patches.enter(policy)
         if policy == "strict":
             self._imports.enter()
         # Last: from here on the rules bind this very code.
-        install_user_modules(self._files, self._user_builtins)
         if policy != "off":
             self._acts.enter(policy)
         return self._user_builtins
+
+    def settle(self, *, work_dir: str, temp_dir: str, presets: Mapping[str, object]) -> None:
+        """The part of ``enter`` that no policy changes, for a worker that still waits for its job.
+
+        Args:
+            work_dir, temp_dir, presets: as for ``enter``, which then takes these.
+        """
+        self._settled = True
+        self._namespace.update(presets)
+        self._files.enter(work_dir, temp_dir)
+        install_user_modules(self._files, self._user_builtins)
+        # Written with what they hold already: the pages that ``enter`` writes to are this process's own from here on.
+        plain = {name: self._namespace[name] for name in self._guarded_builtins["strict", False]}
+        self._namespace.update(self._guarded_builtins["strict", False])
+        self._namespace.update(plain)
+        self._imports.touch()
+        self._acts.touch()
 
     def _is_user_frame(self, frame: Any) -> bool:
         return frame.f_builtins is self._namespace
 
     def _guard_builtins(self, policy: PolicyName, stdin_given: bool) -> None:
-        for entry in GUARDED_BUILTINS:
-            if policy in entry.policies:
-                self._namespace[entry.name] = self._guarded(entry, stdin_given)
+        self._namespace.update(self._guarded_builtins[policy, stdin_given])
 
     def _guarded(self, entry: Entry, stdin_given: bool) -> Callable[..., Any]:
         if entry.name == "__import__":

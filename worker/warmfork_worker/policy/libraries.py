@@ -22,42 +22,49 @@ _HIDDEN_SUBMODULES = ("asyncio.subprocess", "http.server", "importlib.util", "nu
 
 
 class Patches:
-    """Replacements for attributes of loaded libraries, by table entry."""
+    """Replacements for attributes of loaded libraries, by table entry.
+
+    They are put in place once, in the template, and do what they replace until ``enter`` names a policy: setting an
+    attribute of ``pandas.DataFrame`` in every worker would dirty hundreds of pages while a job waits.
+    """
 
     def __init__(self, is_user_frame: IsUserFrame) -> None:
         self._is_user_frame = is_user_frame
-        self._patches = [(owner, attribute, new, _ENTRIES[name]) for owner, attribute, new, name in self._build()]
+        self._policy: PolicyName = "off"
+        for owner, attribute, new in list(self._build()):
+            setattr(owner, attribute, new)
+        for name in _HIDDEN_SUBMODULES:
+            self._hide_submodule(name)
 
     def enter(self, policy: PolicyName) -> None:
-        """Put in place what ``policy`` asks for."""
-        for owner, attribute, new, entry in self._patches:
-            if policy in entry.policies:
-                setattr(owner, attribute, new)
-        if policy == "strict":
-            for name in _HIDDEN_SUBMODULES:
-                _hide_submodule(name, self._is_user_frame)
+        """Let the replacements do what ``policy`` asks for."""
+        self._policy = policy
 
-    def _build(self) -> Iterator[tuple[Any, str, Any, str]]:
-        yield from _process_patches()
+    def _on(self, entry: Entry) -> bool:
+        return self._policy in entry.policies
+
+    def _build(self) -> Iterator[tuple[Any, str, Any]]:
+        yield from self._process_patches()
         if matplotlib := sys.modules.get("matplotlib"):
-            yield matplotlib, "use", self._backend_judge(matplotlib.use), "matplotlib.use"
+            yield matplotlib, "use", self._backend_judge(matplotlib.use, _ENTRIES["matplotlib.use"])
         for plt in _loaded("matplotlib.pyplot", "matplotlib.pylab", "pylab"):
-            judge = self._backend_judge(plt.switch_backend)
-            yield plt, "switch_backend", judge, "matplotlib.pyplot.switch_backend"
-            yield plt, "show", _nothing(plt.show), "matplotlib.pyplot.show"
-            yield plt, "ion", _empty_context(plt.ion), "matplotlib.pyplot.ion"
-            yield plt, "ioff", _empty_context(plt.ioff), "matplotlib.pyplot.ioff"
+            judge = self._backend_judge(plt.switch_backend, _ENTRIES["matplotlib.pyplot.switch_backend"])
+            yield plt, "switch_backend", judge
+            yield plt, "show", self._nothing(plt.show, _ENTRIES["matplotlib.pyplot.show"])
+            yield plt, "ion", self._empty_context(plt.ion, _ENTRIES["matplotlib.pyplot.ion"])
+            yield plt, "ioff", self._empty_context(plt.ioff, _ENTRIES["matplotlib.pyplot.ioff"])
         if (pandas := sys.modules.get("pandas")) and hasattr(pandas, "DataFrame"):
             frame = pandas.DataFrame
-            yield pandas, "eval", self._eval_judge(pandas.eval), "pandas.eval"
-            yield frame, "query", self._parser_judge(frame.query, "query"), "pandas.DataFrame.query"
-            yield frame, "eval", self._parser_judge(frame.eval, "eval"), "pandas.DataFrame.eval"
+            yield pandas, "eval", self._eval_judge(pandas.eval)
+            yield frame, "query", self._parser_judge(frame.query, "query")
+            yield frame, "eval", self._parser_judge(frame.eval, "eval")
 
-    def _backend_judge(self, real: Callable[..., Any]) -> Callable[..., Any]:
+    def _backend_judge(self, real: Callable[..., Any], entry: Entry) -> Callable[..., Any]:
         @functools.wraps(real)
         def judged(*args: Any, **kwargs: Any) -> Any:
             backend = args[0] if args else kwargs.get("backend", kwargs.get("newbackend"))
-            if self._is_user_frame(sys._getframe(1)) and str(backend).lower() not in NON_INTERACTIVE_BACKENDS:
+            refusable = self._on(entry) and str(backend).lower() not in NON_INTERACTIVE_BACKENDS
+            if refusable and self._is_user_frame(sys._getframe(1)):
                 allowed = ", ".join(NON_INTERACTIVE_BACKENDS)
                 raise refused(f"The matplotlib backend {backend!r}", f"Allowed are {allowed}; plt.savefig works.")
             return real(*args, **kwargs)
@@ -69,7 +76,7 @@ class Patches:
 
         @functools.wraps(real)
         def judged(*args: Any, level: int = 0, **kwargs: Any) -> Any:
-            if self._is_user_frame(sys._getframe(1)):
+            if self._on(entry) and self._is_user_frame(sys._getframe(1)):
                 raise refused("Calling pandas.eval()", entry.hint)
             return real(*args, level=level + 1, **kwargs)
 
@@ -80,76 +87,72 @@ class Patches:
 
         @functools.wraps(real)
         def judged(self_: Any, *args: Any, level: int = 0, **kwargs: Any) -> Any:
-            if kwargs.get("parser", "pandas") != "pandas" and self._is_user_frame(sys._getframe(1)):
+            refusable = self._on(entry) and kwargs.get("parser", "pandas") != "pandas"
+            if refusable and self._is_user_frame(sys._getframe(1)):
                 raise refused(f"DataFrame.{name}() with parser={kwargs['parser']!r}", entry.hint)
             # pandas counts frames up to its caller to find @names; this function is one frame more.
             return real(self_, *args, level=level + 1, **kwargs)
 
         return judged
 
+    def _process_patches(self) -> Iterator[tuple[Any, str, Any]]:
+        entry = _ENTRIES["_posixsubprocess.fork_exec"]
+        real: Callable[..., Any] = _posixsubprocess.fork_exec
+
+        def fork_exec(*args: Any, **kwargs: Any) -> Any:
+            if self._on(entry):
+                raise refused("Starting a process", entry.hint)
+            return real(*args, **kwargs)
+
+        yield _posixsubprocess, "fork_exec", fork_exec
+        # subprocess holds it under a name of its own once it is loaded.
+        if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
+            yield sys.modules["subprocess"], "_fork_exec", fork_exec
+
+    def _nothing(self, real: Callable[..., Any], entry: Entry) -> Callable[..., Any]:
+        @functools.wraps(real)
+        def nothing(*args: Any, **kwargs: Any) -> Any:
+            return None if self._on(entry) else real(*args, **kwargs)
+
+        return nothing
+
+    def _empty_context(self, real: Callable[..., Any], entry: Entry) -> Callable[..., Any]:
+        @functools.wraps(real)
+        def empty() -> Any:
+            return contextlib.ExitStack() if self._on(entry) else real()
+
+        return empty
+
+    def _hide_submodule(self, name: str) -> None:
+        """Make the loaded submodule ``name`` reachable as an attribute of its package for libraries alone.
+
+        The attribute goes; the package's ``__getattr__`` gives it to whoever is no user frame. Importing the name is
+        refused by ``imports``; this closes ``urllib.request`` after ``import urllib.parse``.
+        """
+        package_name, _, attribute = name.rpartition(".")
+        package, entry = sys.modules.get(package_name), restricted_entry(name)
+        if package is None or entry is None or not (name in sys.modules or hasattr(package, "__getattr__")):
+            return
+        namespace: dict[str, Any] = package.__dict__
+        inner: Callable[[str], Any] | None = namespace.get("__getattr__")
+
+        def __getattr__(asked: str) -> Any:  # PEP 562 gives the name  # noqa: N807
+            if asked == attribute:
+                if self._on(entry) and self._is_user_frame(sys._getframe(1)):
+                    raise AttributeError(str(import_refused(name, entry)), name=asked, obj=package)
+                if name in sys.modules:
+                    return sys.modules[name]
+            if inner is not None:
+                value = inner(asked)
+                if asked == attribute:
+                    # Loading a submodule sets it on its package, for everybody.
+                    namespace.pop(attribute, None)
+                return value
+            raise AttributeError(f"module {package_name!r} has no attribute {asked!r}", name=asked, obj=package)
+
+        namespace.pop(attribute, None)
+        namespace["__getattr__"] = __getattr__
+
 
 def _loaded(*names: str) -> Iterator[Any]:
     return (sys.modules[name] for name in names if name in sys.modules)
-
-
-def _process_patches() -> Iterator[tuple[Any, str, Any, str]]:
-    name = "_posixsubprocess.fork_exec"
-    refuse = _always_refuse("Starting a process", _ENTRIES[name])
-    yield _posixsubprocess, "fork_exec", refuse, name
-    # subprocess holds it under a name of its own once it is loaded.
-    if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
-        yield sys.modules["subprocess"], "_fork_exec", refuse, name
-
-
-def _always_refuse(what: str, entry: Entry) -> Callable[..., None]:
-    def refuse(*_args: Any, **_kwargs: Any) -> None:
-        raise refused(what, entry.hint)
-
-    return refuse
-
-
-def _nothing(real: Callable[..., Any]) -> Callable[..., None]:
-    @functools.wraps(real)
-    def nothing(*_args: Any, **_kwargs: Any) -> None:
-        return None
-
-    return nothing
-
-
-def _empty_context(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def empty() -> contextlib.ExitStack:
-        return contextlib.ExitStack()
-
-    return empty
-
-
-def _hide_submodule(name: str, is_user_frame: IsUserFrame) -> None:
-    """Make the loaded submodule ``name`` reachable as an attribute of its package for libraries alone.
-
-    The attribute goes; the package's ``__getattr__`` gives it to whoever is no user frame. Importing the name is
-    refused by ``imports``; this closes ``urllib.request`` after ``import urllib.parse``.
-    """
-    package_name, _, attribute = name.rpartition(".")
-    package, entry = sys.modules.get(package_name), restricted_entry(name)
-    if package is None or entry is None or not (name in sys.modules or hasattr(package, "__getattr__")):
-        return
-    namespace: dict[str, Any] = package.__dict__
-    inner: Callable[[str], Any] | None = namespace.get("__getattr__")
-
-    def __getattr__(asked: str) -> Any:  # PEP 562 gives the name  # noqa: N807
-        if asked == attribute:
-            if is_user_frame(sys._getframe(1)):
-                raise AttributeError(str(import_refused(name, entry)), name=asked, obj=package)
-            if name in sys.modules:
-                return sys.modules[name]
-        if inner is not None:
-            value = inner(asked)
-            if asked == attribute:
-                # Loading a submodule sets it on its package, for everybody.
-                namespace.pop(attribute, None)
-            return value
-        raise AttributeError(f"module {package_name!r} has no attribute {asked!r}", name=asked, obj=package)
-
-    namespace.pop(attribute, None)
-    namespace["__getattr__"] = __getattr__
