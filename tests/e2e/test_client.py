@@ -268,7 +268,8 @@ def test_threads_wait_independently(daemon: EmbeddedDaemon) -> None:
 INTERRUPTED = (
     "import sys\nfrom warmfork import Client\n"
     "with Client(sys.argv[1], key=bytes.fromhex(sys.argv[2])) as client:\n"
-    "    try:\n        client.execute('while True: pass')\n    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n"
+    "    try:\n        client.execute('while True: pass')\n"
+    "    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n"
     "    sys.stdin.read()\n"
 )
 

@@ -12,11 +12,11 @@ from tests.support import ROOT
 
 from warmfork import Client
 
-LIST_A = (  # as one text, to be compared with CONTRACT's own
+LIST_A = (  # noqa: SIM905  # as one text, to be compared with CONTRACT's own
     "subprocess shutil ctypes pty pexpect paramiko asyncio.subprocess signal multiprocessing threading socket http.server "
     "xmlrpc ftplib smtplib webbrowser telnetlib poplib imaplib nntplib urllib.request requests aiohttp code codeop "
     "compileall exec builtins pickle shelve marshal importlib.util tempfile gc traceback dis inspect"
-).split()  # noqa: SIM905
+).split()
 
 
 def test_row_01_each_job_has_its_own_process(client: Client) -> None:
