@@ -48,9 +48,9 @@ def memory_holds(pid: int, needles: list[bytes]) -> list[bytes]:
 
 
 def settled(status: Mapping[str, Any]) -> bool:
-    """One busy worker and idle ones; none on its way in or out, and none planned: the first job's replacement is there."""
+    """One busy worker and the idle ones; none of the others on its way in or out."""
     states = status["workers"]["by_state"]
-    return {"busy", "idle"} == set(states) and status["workers"]["wanted_idle"] == sum(states.values())
+    return {"busy", "idle"} == set(states) and states["idle"] >= status["workers"]["wanted_idle"] - 1
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may read the memory of the non-dumpable daemon")
@@ -68,7 +68,7 @@ def test_the_key_is_in_the_daemon_only(daemon: EmbeddedDaemon) -> None:
         def others() -> list[int]:
             return [pid for pid in marked_processes(f"key-{os.getpid()}") if pid not in (daemon.pid, os.getpid())]
 
-        wait_until(lambda: settled(client.status()), "the pool is full: nothing is forked or leaves while we look")
+        wait_until(lambda: settled(client.status()), "nobody leaves while we look")
         holders = {pid: memory_holds(pid, needles) for pid in others()}
         job_id = client.status()["running"][0]["job_id"]
         client.cancel(job_id)
