@@ -19,6 +19,7 @@ from warmfork.errors import WarmforkError
 from warmfork.trees import wipe_tree
 from warmfork_daemon import hardening
 from warmfork_daemon.config import load
+from warmfork_daemon.main import with_signals
 from warmfork_daemon.resolve import resolved
 from warmfork_daemon.runtime_dir import RuntimeDirectory
 from warmfork_daemon.supervisor import Supervisor, new_instance
@@ -36,7 +37,8 @@ def run_embedded(lifeline_fd: int) -> int:
     order = json.loads(line)
     key = bytes.fromhex(order["key"])
     logging.basicConfig(level="WARNING", format="warmfork: %(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's business
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # until there is a supervisor to stop; the lifeline ends a start as well
     base = os.environ.get("XDG_RUNTIME_DIR") or None
     path = tempfile.mkdtemp(prefix="warmfork-", dir=base if base and os.access(base, os.W_OK) else None)
     try:
@@ -69,7 +71,11 @@ def _serve(supervisor: Supervisor, lifeline: socket.socket) -> None:
             supervisor.stop()
 
     supervisor.reactor.watch(lifeline.fileno(), on_lifeline)
+    signal_ends = with_signals(supervisor)
+    # A terminal's Ctrl-C is the caller's business: it may well go on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     supervisor.run()
+    del signal_ends
 
 
 def _tell(lifeline: socket.socket, message: dict[str, str]) -> None:

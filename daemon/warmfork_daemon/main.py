@@ -48,7 +48,7 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
 
 
 def with_signals(supervisor: Supervisor) -> list[socket.socket]:
-    """Let SIGTERM and SIGINT stop the supervisor: the handlers only queue a byte, the loop acts.
+    """Let SIGTERM, SIGINT and SIGHUP stop the supervisor: the handlers only queue a byte, the loop acts.
 
     Returns:
         What must live as long as the process may be signalled.
@@ -57,7 +57,7 @@ def with_signals(supervisor: Supervisor) -> list[socket.socket]:
     wake.setblocking(False)
     woken.setblocking(False)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
     def act() -> None:

@@ -276,6 +276,27 @@ def test_embedded_leaves_nothing(victim: str) -> None:
     wait_until(lambda: not directory.exists(), "the directory is gone", GONE_S)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_embedded_leaves_nothing_when_the_whole_group_is_signalled(number: signal.Signals) -> None:
+    """A signal to the process group, as timeout(1), a terminal or a service manager sends it, leaves nothing either."""
+    instance = f"group-{uuid.uuid4().hex}"
+    caller = subprocess.Popen(
+        [sys.executable, "-c", EMBEDDER],
+        env=environment(WARMFORK_INSTANCE=instance),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert caller.stdout is not None
+    directory = Path(caller.stdout.readline().decode().strip().removeprefix("ipc://")).parent
+    wait_until(lambda: len(marked_processes(instance)) >= 4, "daemon, template and workers live")
+    os.killpg(caller.pid, number)
+    caller.wait(20)
+    caller.stdout.close()
+    wait_until(lambda: not marked_processes(instance), "all processes are gone", GONE_S)
+    wait_until(lambda: not directory.exists(), "the directory is gone", GONE_S)
+
+
 def daemon_among(pids: list[int]) -> int:
     """The one of these processes that runs the daemon's module."""
     return next(pid for pid in pids if b"warmfork_daemon" in Path(f"/proc/{pid}/cmdline").read_bytes())

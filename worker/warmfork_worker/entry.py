@@ -80,6 +80,8 @@ def _enter(setup: WorkerSetup, slot: Slot) -> None:
         os._exit(EXIT_BEFORE_JOB)  # the template died between the fork and the call above
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # which the template ignores
+        signal.signal(number, signal.SIG_DFL)
     _set_limits(setup.start)
     syscalls.set_no_new_privileges()
     randomness.reseed()

@@ -16,7 +16,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
@@ -29,6 +29,10 @@ from warmfork_worker.preload import DEFAULT_PRELOAD, Loaded, preload, single_thr
 from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot, make_slot
+
+# Sent to a whole process group by terminals, timeout(1) and service managers. They are the daemon's business: a template
+# that died of one beside its daemon would leave the slots to nobody.
+GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -201,7 +205,8 @@ def run_template(control_fd: int) -> NoReturn:
     start = control.decode(packet)
     if not isinstance(start, control.Start):
         sys.exit("the first control packet is not Start")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the daemon's business
+    for number in GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     template = Template(link, start)
     template.prepare()
     try:
