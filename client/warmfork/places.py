@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,22 +11,31 @@ from typing import Final
 SOCKET_NAME: Final = "warmfork.sock"
 KEY_FILE_NAME: Final = "key"
 SYSTEM_RUNTIME_DIR: Final = "/run/warmfork"
+USER_RUNTIME_ROOT: Final = Path("/run/user")
 IPC_PATH_BYTES_MAX: Final = 107  # sizeof(sun_path) - 1, unix(7)
 
 
-def user_runtime_dir(environ: Mapping[str, str]) -> str:
-    """The user's runtime directory for warmfork.
+def user_runtime_dir(environ: Mapping[str, str], *, user_root: Path = USER_RUNTIME_ROOT) -> str:
+    """The user's runtime directory for warmfork; client and daemon must agree on it. It is not created here.
 
-    ``$XDG_RUNTIME_DIR/warmfork``; without that variable ``/run/user/UID/warmfork`` where the system made one for this
-    user, else ``warmfork-UID`` in ``$TMPDIR`` or ``/tmp``.
+    ``$XDG_RUNTIME_DIR/warmfork``; else ``/run/user/UID/warmfork`` where that user directory exists and is the caller's;
+    else ``warmfork-UID`` in the temporary directory, whose owner the daemon checks itself.
     """
-    base = environ.get("XDG_RUNTIME_DIR", "")
-    if base:
-        return os.path.join(base, "warmfork")
-    by_login = f"/run/user/{os.getuid()}"
-    if os.path.isdir(by_login) and os.stat(by_login).st_uid == os.getuid():
-        return os.path.join(by_login, "warmfork")
-    return os.path.join(environ.get("TMPDIR") or "/tmp", f"warmfork-{os.getuid()}")
+    named = environ.get("XDG_RUNTIME_DIR", "")
+    if named.startswith("/"):  # a relative one is invalid and to be ignored, by the XDG base directory specification
+        return os.path.join(named, "warmfork")
+    user_id = os.getuid()
+    of_user = user_root / str(user_id)
+    if _is_own_directory(of_user, user_id):
+        return str(of_user / "warmfork")
+    return os.path.join(tempfile.gettempdir(), f"warmfork-{user_id}")
+
+
+def _is_own_directory(path: Path, user_id: int) -> bool:
+    try:
+        return path.is_dir() and path.stat().st_uid == user_id
+    except OSError:
+        return False
 
 
 def address_of(runtime_dir: str | Path) -> str:
