@@ -1,7 +1,8 @@
 """Fresh randomness after the fork: idle siblings of one template must never agree.
 
 ``os.urandom``, ``secrets``, ``uuid4`` and ``numpy.random.default_rng()`` ask the kernel each time and need nothing.
-What the template's memory carries over is the state of the global generators, uuid1's memory and temporary names.
+What the template's memory carries over is the state of numpy's global generator, uuid1's memory and temporary names; and
+that of ``random``, which CPython reseeds after a fork by a hook of its own that is not part of its documentation.
 """
 
 from __future__ import annotations
