@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tests.support import Served
 
 from warmfork import Client, embedded
+from warmfork.trees import wipe_tree
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +19,22 @@ def client() -> Iterator[Client]:
     """A client of a private daemon that all policies are allowed at."""
     with embedded(workers=4) as private:
         yield private
+
+
+@pytest.fixture(scope="session")
+def unguarded() -> Iterator[Client]:
+    """A client of a private daemon without the kernel's guard: what other layers and the daemon itself do, alone."""
+    with embedded(workers=4, settings={"guard.unguarded": True}) as private:
+        yield private
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory that every uid can pass through; pytest's own are closed to all but their owner."""
+    path = Path(tempfile.mkdtemp(prefix="wf-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path / "run"
+    wipe_tree(str(path))
 
 
 @pytest.fixture

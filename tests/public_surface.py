@@ -21,6 +21,7 @@ def synchronous(client: Client) -> None:
         formats=("png", "svg"),
         policy="strict",
         rc={"figure.dpi": 150},
+        redact=True,
     )
     assert_type(result, Result)
     assert_type(result.ok, bool)
@@ -34,6 +35,11 @@ def synchronous(client: Client) -> None:
         assert_type(private, Client)
 
 
+def over_tcp() -> None:
+    Client("tcp://10.0.0.7:7070", server_key="x" * 40, client_key_file="a.key_secret", key_file="key")
+    AsyncClient("tcp://10.0.0.7:7070", server_key_file="s.key", client_key_file="a.key_secret", key=b"")
+
+
 async def asynchronous(client: AsyncClient, executor: AsyncCodeExecutor) -> None:
-    assert_type(await client.execute("print(1)"), Result)
+    assert_type(await client.execute("print(1)", redact=True), Result)
     await executor.execute("print(1)")

@@ -12,9 +12,18 @@ from typing import Any, Self, cast
 import zmq
 import zmq.asyncio
 
+from warmfork.curve import ClientKeys
 from warmfork.discovery import Whereabouts, nobody_listens, unreachable
 from warmfork.errors import DaemonUnreachable, ProtocolError, ReplyTimeout
-from warmfork.exchange import build_request, check_reply, lost_result, new_id, result_from, wait_s_for
+from warmfork.exchange import (
+    build_request,
+    check_reply,
+    lost_result,
+    new_id,
+    require_redaction,
+    result_from,
+    wait_s_for,
+)
 from warmfork.link import Disconnected
 from warmfork.results import Result
 from warmfork.wire.messages import decode_reply, encode_request
@@ -36,7 +45,7 @@ _LAST_LOOK_MS = 20
 class _AsyncLink:
     """One DEALER on the running loop: replies are handed to whoever waits for their id."""
 
-    def __init__(self, context: zmq.asyncio.Context, address: str, key: bytes) -> None:
+    def __init__(self, context: zmq.asyncio.Context, address: str, key: bytes, curve: ClientKeys | None = None) -> None:
         self.address = address
         self.key = key
         self.hello: HelloReply | None = None
@@ -47,6 +56,8 @@ class _AsyncLink:
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        if curve is not None:
+            curve.put_on(self._socket, address)
         self._socket.connect(address)
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._watch())]
 
@@ -110,7 +121,7 @@ class AsyncClient:
     """Like ``Client``, awaited. Belongs to the event loop it is first used in; any number of its tasks may share it.
 
     Args:
-        address, key_file, key, connect_timeout_s: as for ``Client``.
+        address, key_file, key, connect_timeout_s, server_key, server_key_file, client_key_file: as for ``Client``.
     """
 
     def __init__(
@@ -120,8 +131,13 @@ class AsyncClient:
         key_file: str | Path | None = None,
         key: bytes | None = None,
         connect_timeout_s: float = 1.0,
+        server_key: str | None = None,
+        server_key_file: str | Path | None = None,
+        client_key_file: str | Path | None = None,
     ) -> None:
-        self._where = Whereabouts(address, key, key_file, connect_timeout_s)
+        self._where = Whereabouts(
+            address, key, key_file, connect_timeout_s, server_key, server_key_file, client_key_file
+        )
         self._context: zmq.asyncio.Context | None = None
         self._link: _AsyncLink | None = None
         self._connecting = asyncio.Lock()
@@ -142,6 +158,7 @@ class AsyncClient:
         template: str | None = None,
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        redact: bool = False,
     ) -> Result:
         """Run code in a fresh worker; arguments, result and errors as for ``Client.execute``.
 
@@ -160,9 +177,12 @@ class AsyncClient:
             template=template,
             rc=rc,
             job_id=job_id,
+            redact=redact,
         )
         link = await self._connected()
         assert link.hello is not None
+        if request.redact:
+            require_redaction(link.hello)
         wait_s = wait_s_for(request, link.hello)
         try:
             reply = await link.ask(request, wait_s, send_s=self._where.connect_timeout_s)
@@ -250,7 +270,8 @@ class AsyncClient:
         for address in self._where.addresses():
             reason = nobody_listens(address)
             if not reason:
-                link = _AsyncLink(self._context, address, self._where.key_for(address))
+                curve = self._where.curve_for(address)
+                link = _AsyncLink(self._context, address, self._where.key_for(address), curve)
                 timeout_s = self._where.connect_timeout_s
                 try:
                     reply = await link.ask(HelloRequest(new_id()), timeout_s, send_s=timeout_s)
@@ -263,6 +284,6 @@ class AsyncClient:
                     link.close()
                     raise
                 link.close()
-                reason = f"no answer within {timeout_s:g} s"
+                reason = self._where.silence(curve)
             tried[address] = reason
         raise unreachable(tried)

@@ -12,9 +12,18 @@ from typing import Any, Self, cast
 
 import zmq
 
+from warmfork.curve import ClientKeys
 from warmfork.discovery import Whereabouts, nobody_listens, unreachable
 from warmfork.errors import ProtocolError, ReplyTimeout
-from warmfork.exchange import build_request, check_reply, lost_result, new_id, result_from, wait_s_for
+from warmfork.exchange import (
+    build_request,
+    check_reply,
+    lost_result,
+    new_id,
+    require_redaction,
+    result_from,
+    wait_s_for,
+)
 from warmfork.link import Disconnected, Link
 from warmfork.results import Result
 from warmfork.wire.messages import encode_request
@@ -36,6 +45,7 @@ _ANSWER_S = 5.0
 class _Daemon:
     address: str
     key: bytes
+    curve: ClientKeys | None
     hello: HelloReply
 
 
@@ -46,11 +56,16 @@ class Client:
     after the daemon has restarted, the next call finds it again. A forked child starts with no connection.
 
     Args:
-        address: such as ``ipc:///run/warmfork/warmfork.sock``. Without it: ``$WARMFORK_ADDRESS``, else the user's
-            runtime directory, else the system's; the first that answers.
+        address: such as ``ipc:///run/warmfork/warmfork.sock`` or ``tcp://10.0.0.7:7070``. Without it:
+            ``$WARMFORK_ADDRESS``, else the user's runtime directory, else the system's; the first that answers.
         key_file: file with the daemon's key. Without it: ``$WARMFORK_KEY_FILE``, else ``key`` beside the socket.
         key: the key itself, 32 bytes, in place of a file.
         connect_timeout_s: how long each address has to answer.
+        server_key: for TCP, the daemon's public key, 40 characters. Without it: ``server_key_file``,
+            ``$WARMFORK_SERVER_KEY``, ``$WARMFORK_SERVER_KEY_FILE``.
+        server_key_file: for TCP, the file ``NAME.key`` with the daemon's public key.
+        client_key_file: for TCP, the file ``NAME.key_secret`` with this client's keys. Without it:
+            ``$WARMFORK_CLIENT_KEY_FILE``.
     """
 
     def __init__(
@@ -60,8 +75,13 @@ class Client:
         key_file: str | Path | None = None,
         key: bytes | None = None,
         connect_timeout_s: float = 1.0,
+        server_key: str | None = None,
+        server_key_file: str | Path | None = None,
+        client_key_file: str | Path | None = None,
     ) -> None:
-        self._where = Whereabouts(address, key, key_file, connect_timeout_s)
+        self._where = Whereabouts(
+            address, key, key_file, connect_timeout_s, server_key, server_key_file, client_key_file
+        )
         self._lock = threading.Lock()
         self._start_afresh()
 
@@ -88,6 +108,7 @@ class Client:
         template: str | None = None,
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        redact: bool = False,
     ) -> Result:
         """Run code in a fresh worker and wait for its result.
 
@@ -101,9 +122,11 @@ class Client:
             memory_bytes: memory above the idle worker; the daemon's default without it.
             formats: of every open figure: ``png``, ``svg``, ``pdf``, in the order wanted.
             policy: ``strict``, ``standard`` or ``off``, as far as the daemon allows it.
-            template: name of the template, the daemon's default without it.
+            template: name of one of ``hello().templates``; the daemon's default, ``science``, without it.
             rc: matplotlib settings applied before the code runs.
             job_id: 32 hexadecimal digits, to cancel the job by from elsewhere; random without it.
+            redact: mask secrets in stdout, stderr and the error before they leave the daemon. A daemon that is set to
+                redact always does.
 
         Returns:
             The result, whatever became of the code; ``result.verdict`` says what.
@@ -113,7 +136,7 @@ class Client:
             RequestRefused: the daemon does not allow what was asked.
             ReplyTimeout: no reply within deadline (or queue and timeout) and a grace; the job was told to cancel.
             SignatureError: a chart is not what the daemon signed.
-            KeyUnavailable: the key to verify charts cannot be read.
+            KeyUnavailable: the key to verify charts, or a key that TCP needs, cannot be read.
             ValueNotCarried, ValueError, TypeError: an argument cannot be sent.
         """
         request = build_request(
@@ -129,7 +152,10 @@ class Client:
             template=template,
             rc=rc,
             job_id=job_id,
+            redact=redact,
         )
+        if request.redact:
+            require_redaction(self._known_hello())
         link, daemon = self._submit(request)
         wait_s = wait_s_for(request, daemon.hello)
         try:
@@ -188,6 +214,11 @@ class Client:
     ) -> None:
         self.close()
 
+    def _known_hello(self) -> HelloReply:
+        with self._lock:
+            daemon = self._daemon if self._pid == os.getpid() else None
+        return self.hello() if daemon is None else daemon.hello
+
     def _ask(self, request: Request) -> Reply:
         link, _ = self._submit(request)
         try:
@@ -228,7 +259,7 @@ class Client:
     def _connect(self, frames: Sequence[bytes | memoryview], daemon: _Daemon | None) -> tuple[Link, _Daemon]:
         """A new connection with the request handed to it, to the known daemon or to whoever answers now."""
         if daemon is not None:
-            link = Link(self._context, daemon.address)
+            link = Link(self._context, daemon.address, daemon.curve)
             if not nobody_listens(daemon.address) and link.send(frames, self._where.connect_timeout_s):
                 return link, daemon
             link.close()
@@ -251,15 +282,16 @@ class Client:
             reason = nobody_listens(address)
             if not reason:
                 key = self._where.key_for(address)
-                link = Link(self._context, address)
+                curve = self._where.curve_for(address)
+                link = Link(self._context, address, curve)
                 hello = self._greet(link)
                 if hello is not None:
-                    daemon = _Daemon(address, key, hello)
+                    daemon = _Daemon(address, key, curve, hello)
                     with self._lock:
                         self._daemon = daemon
                     return link, daemon
                 link.close()
-                reason = f"no answer within {self._where.connect_timeout_s:g} s"
+                reason = self._where.silence(curve)
             tried[address] = reason
         raise unreachable(tried)
 
@@ -275,7 +307,7 @@ class Client:
         return reply if isinstance(reply, HelloReply) else None
 
     def _cancel_quietly(self, job_id: bytes, daemon: _Daemon) -> None:
-        link = Link(self._context, daemon.address)
+        link = Link(self._context, daemon.address, daemon.curve)
         request = CancelRequest(new_id(), job_id)
         try:
             if link.send(encode_request(request), self._where.connect_timeout_s):

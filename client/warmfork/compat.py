@@ -52,6 +52,8 @@ class AsyncCodeExecutor:
         timeout: seconds a call may take, where ``execute`` is given none.
         address: of the daemon. Calls fail if nobody answers there; without an address a private daemon steps in.
         key_file: that verifies the daemon's charts; found beside the daemon's socket if not given.
+        template: name of the daemon's template to run in, one that has matplotlib; its default if not given. A private
+            daemon has the default one alone.
 
     Raises:
         OSError: ``working_dir`` cannot be created.
@@ -65,6 +67,7 @@ class AsyncCodeExecutor:
         *,
         address: str | None = None,
         key_file: str | Path | None = None,
+        template: str | None = None,
     ) -> None:
         self.session_id = secrets.token_hex(8) if session_id is None else session_id
         self.timeout = timeout
@@ -77,6 +80,7 @@ class AsyncCodeExecutor:
             os.makedirs(self.working_dir, exist_ok=True)
         self._address = address
         self._key_file = key_file
+        self._template = template
         self._variables: dict[str, Any] = {}
 
     def set_variable(self, name: str, value: Any) -> None:
@@ -129,6 +133,7 @@ class AsyncCodeExecutor:
             "variables": {name: _as_json(value) for name, value in self._variables.items() if name.isidentifier()},
             "timeout_s": limit_s,
             "formats": ("png",),
+            "template": self._template,
             "rc": _FONT_SETTINGS,
         }
         collected = await asyncio.to_thread(directory.collect, self.working_dir)

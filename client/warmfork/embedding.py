@@ -45,7 +45,7 @@ class EmbeddedDaemon:
     Args:
         policy: default policy of its jobs; all policies are allowed.
         workers: jobs that run at the same time; the daemon's default without it.
-        settings: further settings by dotted key, as in ``docs/configuration.md``.
+        settings: further settings by dotted key, as in ``docs/configuration.md``; ``templates.NAME.…`` makes another template.
 
     Attributes:
         address: of the daemon once it is started.

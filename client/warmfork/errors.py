@@ -31,6 +31,10 @@ class EmbeddedStartFailed(DaemonUnreachable):
     """The private daemon of ``embedded()`` ended or stayed silent before it was ready."""
 
 
+class GuardRefused(EmbeddedStartFailed):
+    """The daemon did not start to serve: a layer of the kernel's guard that is required does not hold here."""
+
+
 class ReplyTimeout(WarmforkError):
     """The client's own wait ran out before a reply came. The daemon was asked to cancel; the job may have run."""
 

@@ -47,6 +47,7 @@ def build_request(
     template: str | None,
     rc: Mapping[str, Any] | None,
     job_id: str | None,
+    redact: bool = False,
 ) -> ExecuteRequest:
     """The request for these arguments of ``execute``.
 
@@ -79,6 +80,7 @@ def build_request(
         policy=policy,
         template=template,
         rc=dict(rc or {}),
+        redact=bool(redact),
     )
 
 
@@ -99,6 +101,14 @@ def _input_file(name: str, data: bytes) -> InputFile:
         return InputFile(check_file_name(name), bytes(data) if isinstance(data, bytearray) else data)
     except ProtocolError as problem:
         raise ValueError(str(problem)) from None
+
+
+def require_redaction(hello: HelloReply) -> None:
+    """Raise RequestRefused for a daemon too old to redact: it would ignore the wish, and nothing may come back as it is."""
+    if "redact" not in hello.features:
+        raise RequestRefused(
+            "redact_unsupported", f"this daemon ({hello.version}) cannot redact; nothing was submitted"
+        )
 
 
 def wait_s_for(request: ExecuteRequest, hello: HelloReply) -> float:
@@ -149,6 +159,7 @@ def result_from(reply: Reply, job_id: bytes, key: bytes) -> Result:
         retry_after_s=reply.retry_after_s,
         retry_safe=reply.retry_safe,
         policy=reply.policy,
+        guarded=reply.guarded,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import zmq
 
+from warmfork.curve import ClientKeys
 from warmfork.wire.messages import decode_reply
 from warmfork.wire.records import Reply
 
@@ -26,9 +27,10 @@ class Link:
     Args:
         context: ZeroMQ's.
         address: of the daemon.
+        curve: the keys that a TCP address needs.
     """
 
-    def __init__(self, context: zmq.Context[Any], address: str) -> None:
+    def __init__(self, context: zmq.Context[Any], address: str, curve: ClientKeys | None = None) -> None:
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
@@ -37,6 +39,8 @@ class Link:
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
+        if curve is not None:
+            curve.put_on(self._socket, address)
         self._socket.connect(address)
 
     def send(self, frames: Frames, timeout_s: float = 0.0) -> bool:

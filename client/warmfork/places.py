@@ -61,3 +61,19 @@ def key_path(address: str, key_file: str | Path | None, environ: Mapping[str, st
     if address.startswith("ipc://"):
         return Path(address.removeprefix("ipc://")).parent / KEY_FILE_NAME
     return None
+
+
+def server_key_places(
+    server_key: str | None,
+    server_key_file: str | Path | None,
+    client_key_file: str | Path | None,
+    environ: Mapping[str, str],
+) -> tuple[str | None, str | Path | None, str | Path | None]:
+    """What TCP needs: the daemon's public key or the file with it, and the file with the client's own pair.
+
+    What is given wins over ``$WARMFORK_SERVER_KEY``, ``$WARMFORK_SERVER_KEY_FILE`` and ``$WARMFORK_CLIENT_KEY_FILE``.
+    """
+    if not server_key and not server_key_file:
+        server_key = environ.get("WARMFORK_SERVER_KEY") or None
+        server_key_file = environ.get("WARMFORK_SERVER_KEY_FILE") or None
+    return server_key, server_key_file, client_key_file or environ.get("WARMFORK_CLIENT_KEY_FILE") or None

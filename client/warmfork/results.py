@@ -137,6 +137,7 @@ class Result:
         retry_after_s: with ``rejected``, when to try again; else None.
         retry_safe: with ``rejected`` and ``lost``, whether the job certainly did not run; else None.
         policy: the Python-level policy the job ran under; empty if it did not run.
+        guarded: False from a daemon whose operator switched the kernel's guard off (``guard.unguarded``).
     """
 
     job_id: str
@@ -152,6 +153,7 @@ class Result:
     retry_after_s: float | None = None
     retry_safe: bool | None = None
     policy: str = ""
+    guarded: bool = True
 
     @property
     def ok(self) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from warmfork.errors import RequestRefused
-from warmfork.wire.records import ExecuteRequest
+from warmfork.wire.records import TEMPLATE_DEFAULT, ExecuteRequest
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
-from warmfork_daemon.pool import TEMPLATE_NAME
+from warmfork_daemon.templates import template_names
 
 
 def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> Job:
@@ -31,9 +31,12 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
             f"policy {policy!r} is not allowed by this daemon, which takes {', '.join(config.policy.allowed)}; "
             "the operator decides with policy.allowed",
         )
-    if request.template not in (None, TEMPLATE_NAME):
+    template = TEMPLATE_DEFAULT if request.template is None else request.template
+    if template not in template_names(config):
         raise RequestRefused(
-            "unknown_template", f"there is no template {request.template!r}; there is {TEMPLATE_NAME!r}"
+            "unknown_template",
+            f"there is no template {template!r}; this daemon has {', '.join(template_names(config))}; "
+            "the operator describes further ones in [templates.NAME]",
         )
     waits_s = config.queue.wait_s_max if request.deadline_s is None else request.deadline_s
     return Job(
@@ -45,6 +48,7 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
         input_bytes=input_bytes + len(request.code),
         submitted_s=now_s,
         expires_s=now_s + min(waits_s, config.queue.wait_s_max),
+        template=template,
     )
 
 

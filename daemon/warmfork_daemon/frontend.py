@@ -1,4 +1,8 @@
-"""The ROUTER sockets: frames in with who sent them, frames out to whom they are for."""
+"""The ROUTER sockets: frames in with who sent them, frames out to whom they are for.
+
+One socket for each endpoint: ipc, where the socket file's mode decides who may connect and the kernel says who did, and
+TCP, where CURVE keys do both. A socket has one of the two, and there is no third kind.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,17 @@ from typing import Any, Final
 
 import zmq
 
+from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
 from warmfork.wire import limits
+from warmfork_daemon.access import TCP, TcpAccess
 from warmfork_daemon.reactor import Reactor
+from warmfork_daemon.zap import DOMAIN, Doorkeeper
 
 _MESSAGES_A_TURN: Final = 32
 _SMALL_BYTES: Final = 16 * limits.KIB
 _LINGER_MS: Final = 1_000
+_HANDSHAKE_MS: Final = 5_000
 
 Frames = Sequence[bytes | memoryview]
 
@@ -29,13 +37,22 @@ class Peer:
     Attributes:
         socket: the index of the ROUTER it came in by.
         routing_id: ZeroMQ's name for the connection; good for a reply, never to know a client by.
-        uid, pid: by the kernel, from the ipc connection; -1 where the kernel does not tell.
+        uid, pid: by the kernel, from the ipc connection; -1 where the kernel does not tell, and over TCP.
+        client: public key of a TCP peer, proved by CURVE; empty on ipc.
+        name: what the operator calls that key.
     """
 
     socket: int
     routing_id: bytes
     uid: int
     pid: int
+    client: str = ""
+    name: str = ""
+
+    @property
+    def owner(self) -> int | str:
+        """Whose jobs this peer may speak of: a user's on ipc, a key's over TCP."""
+        return self.client or self.uid
 
 
 class Frontend:
@@ -45,49 +62,77 @@ class Frontend:
         context: ZeroMQ's.
         reactor: the event loop.
         on_message: called with sender and frames of each message.
+        access: the keys for TCP; without them nothing is bound there.
     """
 
     def __init__(
-        self, context: zmq.Context[Any], reactor: Reactor, on_message: Callable[[Peer, list[memoryview]], None]
+        self,
+        context: zmq.Context[Any],
+        reactor: Reactor,
+        on_message: Callable[[Peer, list[memoryview]], None],
+        access: TcpAccess | None = None,
     ) -> None:
         self._context = context
         self._reactor = reactor
         self._on_message = on_message
+        self._access = access
         self._sockets: list[zmq.Socket[Any]] = []
+        self._doorkeeper: Doorkeeper | None = None
 
     @property
     def bound(self) -> bool:
         """True once it listens."""
         return bool(self._sockets)
 
-    def bind(self, address: str, group_id: int | None) -> None:
-        """Listen on an ipc address, mode 0660, given to the group if there is one. Raises ConfigError."""
+    def bind(self, address: str, group_id: int | None) -> str:
+        """Listen, and return the address with the port that a port 0 became.
+
+        Args:
+            address: ``ipc://`` or ``tcp://``.
+            group_id: gets an ipc socket with mode 0660; with None it is 0600.
+
+        Raises:
+            ConfigError: it cannot be had, or is TCP without keys.
+        """
         socket = self._context.socket(zmq.ROUTER)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.MAXMSGSIZE, limits.PART_BYTES_MAX)
         socket.setsockopt(zmq.RCVHWM, 100)
-        path = address.removeprefix("ipc://")
-        if _is_served(path):
-            socket.close(0)
-            raise ConfigError(f"cannot listen on {address}: another process does")
-        # The mode must hold from the first moment, not from the chmod on.
-        umask = os.umask(0o117)
+        over_tcp = address.startswith(TCP)
         try:
-            socket.bind(address)
-            if group_id is not None:
-                os.chown(path, -1, group_id)
-            os.chmod(path, 0o660)
+            if over_tcp:
+                self._bind_tcp(socket, address)
+            else:
+                _bind_ipc(socket, address, group_id)
         except (zmq.ZMQError, OSError) as problem:
             socket.close(0)
             raise ConfigError(f"cannot listen on {address}: {problem}") from None
-        finally:
-            os.umask(umask)
+        except ConfigError:
+            socket.close(0)
+            raise
         index = len(self._sockets)
         self._sockets.append(socket)
-        self._reactor.watch_socket(socket, lambda: self._receive(index, socket))
+        self._reactor.watch_socket(socket, lambda: self._receive(index, socket, over_tcp))
+        return str(socket.getsockopt_string(zmq.LAST_ENDPOINT)) if over_tcp else address
 
-    def _receive(self, index: int, socket: zmq.Socket[Any]) -> None:
+    def _bind_tcp(self, socket: zmq.Socket[Any], address: str) -> None:
+        if self._access is None:
+            raise ConfigError(f"cannot listen on {address}: TCP needs CURVE keys and a list of clients")
+        if self._doorkeeper is None:
+            self._doorkeeper = Doorkeeper(self._context, self._reactor, self._access)
+        socket.curve_server = True
+        socket.curve_publickey = self._access.public
+        socket.curve_secretkey = self._access.secret
+        socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        # Without it, ZeroMQ lets every key in where it finds no doorkeeper to ask.
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+        keep_checked(socket)
+        allow_ipv6(socket, address)
+        socket.bind(address)
+
+    def _receive(self, index: int, socket: zmq.Socket[Any], over_tcp: bool) -> None:
         for _ in range(_MESSAGES_A_TURN):
             try:
                 frames: list[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
@@ -95,9 +140,19 @@ class Frontend:
                 return
             if len(frames) < 2:
                 continue
-            uid, pid = _credentials(frames[0])
-            peer = Peer(index, frames[0].bytes, uid, pid)
-            self._on_message(peer, [frame.buffer for frame in frames[1:]])
+            peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
+            if peer is not None:
+                self._on_message(peer, [frame.buffer for frame in frames[1:]])
+
+    def _tcp_peer(self, index: int, frame: zmq.Frame) -> Peer | None:
+        """The peer whose key the doorkeeper let in; None where there is no such key, which ZeroMQ should not let happen."""
+        assert self._access is not None
+        try:
+            key = str(frame.get("User-Id"))
+        except zmq.ZMQError:
+            return None
+        name = self._access.names.get(key.encode())
+        return None if name is None else Peer(index, frame.bytes, -1, -1, key, name)
 
     def send(self, peer: Peer, frames: Frames) -> bool:
         """Send a reply. False when the peer is gone or takes nothing more; the reply is dropped then."""
@@ -113,10 +168,35 @@ class Frontend:
         for socket in self._sockets:
             self._reactor.unwatch_socket(socket)
             with contextlib.suppress(zmq.ZMQError):
-                address = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+                address = str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
                 socket.close()
-                with contextlib.suppress(OSError):
-                    os.unlink(address.removeprefix("ipc://"))
+                if not address.startswith(TCP):
+                    with contextlib.suppress(OSError):
+                        os.unlink(address.removeprefix("ipc://"))
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
+            self._doorkeeper = None
+
+
+def _bind_ipc(socket: zmq.Socket[Any], address: str, group_id: int | None) -> None:
+    path = address.removeprefix("ipc://")
+    if _is_served(path):
+        raise ConfigError(f"cannot listen on {address}: another process does")
+    # The mode must hold from the first moment, not from the chmod on; the group gets in once it is the right one.
+    umask = os.umask(0o177)
+    try:
+        socket.bind(address)
+        if group_id is not None:
+            os.chown(path, -1, group_id)
+        os.chmod(path, 0o600 if group_id is None else 0o660)
+    finally:
+        os.umask(umask)
+
+
+def _ipc_peer(index: int, frame: zmq.Frame) -> Peer:
+    # Only here: over TCP an IPv6 address could read like one with uid, gid and pid at its end.
+    uid, pid = _credentials(frame)
+    return Peer(index, frame.bytes, uid, pid)
 
 
 def _credentials(frame: zmq.Frame) -> tuple[int, int]:

@@ -2,6 +2,10 @@
 
 Sources: PNG specification (third edition) 5.2 and 11.2.2; ITU-T T.81 B.1 and B.2.2 for JPEG; ISO 32000-1 7.5.2 for
 PDF. Width times height is bounded so that a chart cannot be a decompression bomb for whoever opens it.
+
+What is promised: the bytes begin as an image of this type does, and a PNG or JPEG says it has a bounded number of pixels. Not
+promised: that the rest is whole, or harmless to a careless reader. An SVG defines no entities but may hold scripts, and
+a PDF too: both are active content, to be shown by what does not run them.
 """
 
 from __future__ import annotations
@@ -18,10 +22,23 @@ PIXELS_MAX: Final = 100_000_000
 _PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_BYTES_MIN: Final = 57  # magic, IHDR, an empty IDAT, IEND
 _JPEG_MARKERS_MAX: Final = 512
+# Between the encodings that an XML reader knows some hide one markup inside another's text: three plain ones are taken.
+_XML_DECLARATION: Final = rb"""
+    <\?xml\s++version\s*+=\s*+["']1\.[0-9]["']
+    (?:\s++encoding\s*+=\s*+["'](?i:utf-8|us-ascii|iso-8859-1)["'])?+
+    (?:\s++standalone\s*+=\s*+["'](?:yes|no)["'])?+\s*+\?>
+"""
+# Only the SVG recommendation's own document types, spelled out: in the quotes of another a bracket or an angle could
+# hide an internal subset, which defines entities that expand without bound.
+_DOCTYPE: Final = rb"""
+    <!DOCTYPE\s++svg(?:\s++PUBLIC\s++(?P<q>["'])-//W3C//DTD[ ]SVG[ ][\w. ]{1,40}+//EN(?P=q)
+    \s++(?P<u>["'])https?://www\.w3\.org/[\w./-]{1,200}+(?P=u))?+\s*+>
+"""
+_COMMENTS: Final = rb"(?><!--.{0,2000}?-->\s*+)*+"
 _SVG_START: Final = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*+(?><\?xml[^>]{0,200}\?>\s*+)?(?><!--.{0,2000}?-->\s*+)*+(?><!DOCTYPE\s++svg[^>\[]{0,500}>\s*+)?"
-    rb"(?><!--.{0,2000}?-->\s*+)*+<svg[\s>]",
-    re.DOTALL,
+    rb"\A(?:\xef\xbb\xbf)?+\s*+(?:%b\s*+)?+%b(?:%b\s*+)?+%b<svg[\s>]"
+    % (_XML_DECLARATION, _COMMENTS, _DOCTYPE, _COMMENTS),
+    re.DOTALL | re.VERBOSE,
 )
 
 MEDIA_TYPE_BY_SUFFIX: Final = {
@@ -78,6 +95,10 @@ def _measure_jpeg(data: bytes | memoryview) -> ImageSize | None:
         if marker == 0xFF:  # a fill byte before a marker
             place += 1
             continue
+        if marker <= 0x01 or 0xD0 <= marker <= 0xD9:
+            # These have no length: a reader that skips one by the bytes behind it sees another picture than one that
+            # does not, and none of them belongs before the frame header.
+            return None
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height_px, width_px = struct.unpack(">HH", data[place + 5 : place + 9])
             return _bounded(width_px, height_px)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from warmfork.wire.records import ExecuteRequest
+from warmfork.wire.records import TEMPLATE_DEFAULT, ExecuteRequest
 from warmfork_daemon.frontend import Peer
+
+JobKey = tuple[int | str, bytes]
+"""Owner (uid on ipc, public key over TCP) and job id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +23,7 @@ class Job:
         memory_bytes: headroom above the idle worker.
         input_bytes: size of all its parts.
         submitted_s, dispatched_s: by the monotonic clock.
+        template: the name of the one whose worker runs it.
         expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
     """
 
@@ -32,11 +36,12 @@ class Job:
     submitted_s: float
     expires_s: float
     dispatched_s: float = field(default=0.0)
+    template: str = TEMPLATE_DEFAULT
 
     @property
-    def key(self) -> tuple[int, bytes]:
-        """What names the job: a client can only mean jobs of its own user."""
-        return (self.peer.uid, self.request.id)
+    def key(self) -> JobKey:
+        """What names the job: a client can only mean jobs of its own user or key."""
+        return (self.peer.owner, self.request.id)
 
     @property
     def queue_s(self) -> float:

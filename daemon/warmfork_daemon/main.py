@@ -30,6 +30,8 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
     """
     logging.basicConfig(level=config.log.level.upper(), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     group_id = group_id_of(config.socket_group)
+    if group_id is None and config.system:
+        group_id = os.getegid()  # the service's own group is who may use it
     hardening.refuse_dumps()
     directory = RuntimeDirectory(
         config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system

@@ -1,4 +1,4 @@
-"""The template and its workers: started, forked ahead, counted, retired and forgotten; never more, never fewer.
+"""The workers of one template: forked ahead, counted, retired and forgotten; never more, never fewer.
 
 The pool knows nothing of jobs beyond "this worker is busy". It forks a replacement only after the reply has left (a
 pause after ``retire``), at once when jobs wait and nobody is idle, and ever more slowly while workers fail to enter.
@@ -18,18 +18,18 @@ from typing import Final
 
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
-from warmfork.wire.records import TemplateInfo
 from warmfork_daemon.config import Config
 from warmfork_daemon.reactor import Reactor, Timer
-from warmfork_daemon.template_link import TemplateLink
-from warmfork_daemon.worker import State, Worker, make_worker
+from warmfork_daemon.template_keeper import KeeperEvents, TemplateKeeper
+from warmfork_daemon.templates import TemplateSpec
+from warmfork_daemon.worker import State, Worker, make_worker, pid_of
 
 log = logging.getLogger("warmfork.pool")
 
-TEMPLATE_NAME: Final = "science"
 _BACKOFF_S: Final = 0.1
 _BACKOFF_S_MAX: Final = 10.0
-_LEAVE_S: Final = 1.5
+_WIPE_AGAIN_S: Final = 0.05
+_DOUBLINGS_MAX: Final = 12
 _EMPTY_S: Final = 0.02
 _READY_BYTES: Final = 1
 
@@ -39,57 +39,73 @@ class PoolEvents:
     """Whom the pool tells what.
 
     Attributes:
-        ready: the template has become ready.
+        ready: the template of this name has become ready.
         idle: a worker has become idle.
         channel: a busy worker's channel can be read.
         exited: a busy worker was reaped; its ``status`` is set.
         lost: a busy worker's template died.
-        hopeless: the template ended before it was ever ready.
+        failed: the template of this name ended before it was ready; it is started again after a pause.
     """
 
-    ready: Callable[[], None]
+    ready: Callable[[str], None]
     idle: Callable[[], None]
     channel: Callable[[Worker], None]
     exited: Callable[[Worker], None]
     lost: Callable[[Worker], None]
-    hopeless: Callable[[], None]
+    failed: Callable[[str], None]
 
 
 class WorkerPool:
-    """Keeps a template alive and ``idle_workers`` workers waiting.
+    """Keeps a template alive and its ``idle_workers`` waiting.
 
     Args:
         reactor: the event loop.
         config: with the pool's numbers resolved.
-        slots_dir: directory of the slots; also the template's scratch directory.
+        spec: the template.
+        slots_dir: directory of its slots and of its scratch directory; nobody else's.
         environment: all that the template gets.
         events: whom to tell.
+
+    Attributes:
+        spec: as given.
+        keeper: of the template's process; its state can be read there.
+        forks: how many there were.
     """
 
     def __init__(
-        self, reactor: Reactor, config: Config, slots_dir: Path, environment: Mapping[str, str], events: PoolEvents
+        self,
+        reactor: Reactor,
+        config: Config,
+        spec: TemplateSpec,
+        slots_dir: Path,
+        environment: Mapping[str, str],
+        events: PoolEvents,
     ) -> None:
         self._reactor = reactor
         self._config = config
         self._slots_dir = slots_dir
-        self._environment = environment
         self._events = events
         self._ids = itertools.count(1)
         self._workers: dict[int, Worker] = {}
         self._idle: deque[Worker] = deque()
-        self._link: TemplateLink | None = None
-        self._start_timer: Timer | None = None
         self._replenish_timer: Timer | None = None
         self._failures = 0
         self._closing = False
-        self.template: TemplateInfo | None = None
-        self.template_starts = 0
+        self.spec = spec
+        self.keeper = TemplateKeeper(
+            reactor,
+            config,
+            spec,
+            slots_dir,
+            environment,
+            KeeperEvents(
+                ready=self._on_ready,
+                record=self._on_record,
+                ended=self._on_template_end,
+                failed=lambda: events.failed(spec.name),
+            ),
+        )
         self.forks = 0
-
-    @property
-    def template_pid(self) -> int | None:
-        """Of the living template."""
-        return None if self._link is None else self._link.pid
 
     @property
     def workers(self) -> list[Worker]:
@@ -107,36 +123,8 @@ class WorkerPool:
         return sum(worker.state is State.BUSY for worker in self._workers.values())
 
     def start(self) -> None:
-        """Start a template; its workers follow once it is ready."""
-        Path(self._environment["MPLCONFIGDIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
-        config = self._config
-        self.template_starts += 1
-        self._link = TemplateLink(
-            self._reactor, config.template.python, self._environment, self._on_record, self._on_template_end
-        )
-        self._start_timer = self._reactor.call_later(config.template.start_timeout_s, self._give_up_start)
-        self._link.send(
-            control.Start(
-                name=TEMPLATE_NAME,
-                preload=config.template.preload,
-                rehearse=config.template.rehearse,
-                font_dirs=config.template.font_dirs,
-                slots_dir=str(self._slots_dir),
-                nice=config.pool.worker_nice,
-                file_bytes_max=config.limits.file_bytes_max,
-                open_files_max=config.limits.open_files_max,
-                memory_bytes_max=config.limits.memory_bytes_max + config.limits.input_bytes_max,
-                cpu_s_max=int(config.limits.timeout_s_max * config.limits.cpu_factor) + 60,
-            )
-        )
-
-    def _give_up_start(self) -> None:
-        log.error("template not ready after %g s; starting another", self._config.template.start_timeout_s)
-        if self._link is not None:
-            link = self._link
-            link.close()
-            link.wait(0.0)
-            self._on_template_end()
+        """Start the template; its workers follow once it is ready."""
+        self.keeper.start()
 
     def take_idle(self) -> Worker | None:
         """The idle worker that has waited longest, busy from now on; None when there is none."""
@@ -171,10 +159,10 @@ class WorkerPool:
         if self._replenish_timer is not None:
             self._replenish_timer.cancel()
             self._replenish_timer = None
-        if self.template is None or self._closing:
+        if self.keeper.info is None or self._closing:
             return
         waiting = (State.FORKING, State.ENTERING, State.IDLE)
-        missing = self._config.pool.idle_workers - sum(worker.state in waiting for worker in self._workers.values())
+        missing = self.spec.idle_workers - sum(worker.state in waiting for worker in self._workers.values())
         try:
             for _ in range(missing):
                 self._fork()
@@ -184,20 +172,17 @@ class WorkerPool:
 
     def _fork(self) -> None:
         limits = self._config.limits
-        assert self._link is not None
         worker, fds = make_worker(next(self._ids), secrets.token_hex(8), limits.stdout_bytes, limits.stderr_bytes)
         self._workers[worker.worker_id] = worker
         self.forks += 1
-        self._link.send(control.Fork(worker.worker_id, worker.slot), fds)
+        self.keeper.send(control.Fork(worker.worker_id, worker.slot), fds)
 
     def _back_off(self) -> None:
         self._failures += 1
-        self.replenish_later(min(_BACKOFF_S * 2**self._failures, _BACKOFF_S_MAX))
+        self.replenish_later(min(_BACKOFF_S * 2 ** min(self._failures, _DOUBLINGS_MAX), _BACKOFF_S_MAX))
 
     def _on_record(self, record: control.Control, fds: list[int]) -> None:
-        if isinstance(record, control.Ready):
-            self._on_ready(record)
-        elif isinstance(record, control.Forked):
+        if isinstance(record, control.Forked):
             self._on_forked(record, fds)
         elif isinstance(record, control.ForkFailed):
             log.error("fork failed: %s", record.message)
@@ -209,14 +194,8 @@ class WorkerPool:
             self._on_exited(record)
 
     def _on_ready(self, record: control.Ready) -> None:
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-        self.template = record.template
         self._failures = 0
-        for library in record.template.libraries:
-            if library.error:
-                log.warning("preload of %s failed: %s", library.name, library.error)
-        self._events.ready()
+        self._events.ready(self.spec.name)
         self.replenish()
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
@@ -225,8 +204,8 @@ class WorkerPool:
             for fd in fds:
                 os.close(fd)
             return
-        worker.pid = record.pid
         worker.pidfd, worker.work_fd = fds
+        worker.pid = pid_of(worker.pidfd)  # the record's is the one inside the template's pid namespace
         worker.state = State.ENTERING
         self._reactor.watch(worker.channel.fileno(), lambda: self._on_channel(worker))
 
@@ -290,8 +269,8 @@ class WorkerPool:
         worker.state = State.GONE
         self._close(worker)
         del self._workers[worker.worker_id]
-        if self._link is not None:
-            self._link.send(control.Release(worker.worker_id))
+        if self.keeper.pid is not None:
+            self.keeper.send(control.Release(worker.worker_id))
 
     def _close(self, worker: Worker) -> None:
         if worker.channel.fileno() >= 0:
@@ -301,13 +280,6 @@ class WorkerPool:
         worker.close()
 
     def _on_template_end(self) -> None:
-        link, self._link = self._link, None
-        was_ready, self.template = self.template is not None, None
-        if self._start_timer is not None:
-            self._start_timer.cancel()
-        status = 0 if link is None else link.wait(_LEAVE_S)
-        if not self._closing:
-            log.error("template ended with status %d", status)
         for worker in self.workers:
             worker.kill()
             if worker.state is State.BUSY:
@@ -317,22 +289,12 @@ class WorkerPool:
         self._workers.clear()
         self._idle.clear()
         self._wipe_slots()
-        if self._closing:
-            return
-        if not was_ready and self.template_starts == 1:
-            self._events.hopeless()
-            return
-        self._failures = 0 if was_ready else self._failures + 1
-        self._reactor.call_later(min(_BACKOFF_S * 2**self._failures, _BACKOFF_S_MAX), self._restart)
-        # A worker that was dying while its slot was wiped may have written once more.
-        self._reactor.call_later(_BACKOFF_S / 2, self._wipe_slots)
-
-    def _restart(self) -> None:
-        if not self._closing and self._link is None:
-            self.start()
+        if not self._closing:
+            # A worker that was dying while its slot was wiped may have written once more.
+            self._reactor.call_later(_WIPE_AGAIN_S, self._wipe_slots)
 
     def _wipe_slots(self) -> None:
-        if self._link is not None:
+        if self.keeper.pid is not None:
             return
         for entry in list(self._slots_dir.iterdir()):
             wipe_tree(str(entry))
@@ -342,6 +304,4 @@ class WorkerPool:
         self._closing = True
         for worker in self.workers:
             worker.kill()
-        if self._link is not None:
-            self._link.close()
-            self._on_template_end()
+        self.keeper.close()

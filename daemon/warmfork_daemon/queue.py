@@ -1,10 +1,14 @@
-"""Jobs that wait for a worker: first come, first served, bounded in number and bytes."""
+"""Jobs that wait for a worker: first come, first served among those of one template, bounded in number and bytes.
+
+There is a line for each template, so that jobs of one that has no worker free do not stand in the way of the others.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 
-from warmfork_daemon.job import Job
+from warmfork_daemon.job import Job, JobKey
 
 
 class JobQueue:
@@ -18,7 +22,9 @@ class JobQueue:
     def __init__(self, jobs_max: int, bytes_max: int) -> None:
         self._jobs_max = jobs_max
         self._bytes_max = bytes_max
-        self._jobs: OrderedDict[tuple[int, bytes], Job] = OrderedDict()
+        self._jobs: OrderedDict[JobKey, Job] = OrderedDict()
+        self._lines: dict[str, OrderedDict[JobKey, int]] = {}
+        self._first, self._last = 0, 0
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -37,30 +43,43 @@ class JobQueue:
 
     def put(self, job: Job) -> None:
         """Append a job that fits."""
-        self._jobs[job.key] = job
-        self.bytes += job.input_bytes
+        self._last += 1
+        self._insert(job, self._last)
 
     def put_back(self, job: Job) -> None:
         """Return a job that was taken and did not run to the head."""
-        self.put(job)
-        self._jobs.move_to_end(job.key, last=False)
+        self._first -= 1
+        self._insert(job, self._first)
+        for order in (self._jobs, self._lines[job.template]):
+            order.move_to_end(job.key, last=False)
 
-    def take(self) -> Job | None:
-        """Remove and return the head; None when there is none."""
-        if not self._jobs:
-            return None
-        _, job = self._jobs.popitem(last=False)
-        self.bytes -= job.input_bytes
-        return job
+    def _insert(self, job: Job, place: int) -> None:
+        self._jobs[job.key] = job
+        self._lines.setdefault(job.template, OrderedDict())[job.key] = place
+        self.bytes += job.input_bytes
 
-    def remove(self, key: tuple[int, bytes]) -> Job | None:
+    def oldest(self, besides: Container[str] = ()) -> str | None:
+        """The template whose first job came before that of every other one, those ``besides`` not looked at."""
+        heads = [(next(iter(line.values())), name) for name, line in self._lines.items() if name not in besides]
+        return min(heads)[1] if heads else None
+
+    def take(self, template: str | None = None) -> Job | None:
+        """Remove and return the first job, or the first of this template; None when there is none."""
+        line = self._lines.get(template if template is not None else self.oldest() or "")
+        return None if line is None else self.remove(next(iter(line)))
+
+    def remove(self, key: JobKey) -> Job | None:
         """Remove the job of this key, wherever it stands."""
         job = self._jobs.pop(key, None)
         if job is not None:
             self.bytes -= job.input_bytes
+            line = self._lines[job.template]
+            del line[key]
+            if not line:  # what is empty is not there: oldest() looks at the head of each
+                del self._lines[job.template]
         return job
 
-    def of_pid(self, pid: int) -> list[tuple[int, bytes]]:
+    def of_pid(self, pid: int) -> list[JobKey]:
         """Keys of the jobs that this client process waits for."""
         return [key for key, job in self._jobs.items() if job.peer.pid == pid]
 

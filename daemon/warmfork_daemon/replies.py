@@ -14,6 +14,7 @@ from warmfork_daemon import images
 from warmfork_daemon.collector import Collected
 from warmfork_daemon.config import LimitSettings
 from warmfork_daemon.job import Job
+from warmfork_daemon.redacting import redacted
 from warmfork_daemon.verdicts import Judgement
 from warmfork_daemon.worker import Worker
 
@@ -29,6 +30,8 @@ def compose_result(
     ended_s: float,
     bounds: LimitSettings,
     key: bytes,
+    *,
+    redact: bool = False,
 ) -> ResultReply:
     """The reply to a job whose worker has ended or reported.
 
@@ -41,6 +44,7 @@ def compose_result(
         ended_s: when the report came or the end was seen, by the monotonic clock.
         bounds: number and size of charts, size of the reply.
         key: signs each chart.
+        redact: mask secrets in all text.
     """
     charts = _ChartList(job.request.id, bounds, key)
     for reported in report.charts if report else ():
@@ -51,7 +55,7 @@ def compose_result(
     )
     stdout, stderr = worker.stdout.output.text(), worker.stderr.output.text()
     dropped_charts = charts.dropped + (report.charts_dropped if report else 0)
-    return ResultReply(
+    reply = ResultReply(
         id=job.request.id,
         verdict=judgement.verdict,
         stdout=stdout,
@@ -70,6 +74,7 @@ def compose_result(
         retry_safe=judgement.retry_safe,
         policy=job.policy,
     )
+    return redacted(reply) if redact else reply
 
 
 class _ChartList:

@@ -15,8 +15,8 @@ from warmfork.wire import jobs, limits, stream
 from warmfork.wire.records import ResultReply
 from warmfork_daemon import collector, verdicts
 from warmfork_daemon.config import Config
-from warmfork_daemon.job import Job
-from warmfork_daemon.pool import WorkerPool
+from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 from warmfork_daemon.replies import Collected, compose_result
 from warmfork_daemon.worker import KillReason, State, Worker
@@ -34,7 +34,7 @@ class JobRunner:
     Args:
         reactor: the event loop.
         config: the daemon's.
-        pool: where workers come from and go to.
+        pools: where workers go to.
         key: signs charts.
         on_result: called once a job with its reply.
     """
@@ -43,16 +43,16 @@ class JobRunner:
         self,
         reactor: Reactor,
         config: Config,
-        pool: WorkerPool,
+        pools: Pools,
         key: bytes,
         on_result: Callable[[Job, ResultReply], None],
     ) -> None:
         self._reactor = reactor
         self._config = config
-        self._pool = pool
+        self._pools = pools
         self._key = key
         self._on_result = on_result
-        self._busy: dict[tuple[int, bytes], Worker] = {}
+        self._busy: dict[JobKey, Worker] = {}
         self._sampler: Timer | None = None
 
     @property
@@ -70,15 +70,14 @@ class JobRunner:
         worker.job = job
         job.dispatched_s = monotonic_s()
         timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
-        try:
-            worker.set_limits(job.memory_bytes, job.timeout_s * self._config.limits.cpu_factor)
-        except OSError as problem:
-            log.warning("worker %d is gone before its job: %s", worker.pid, problem)
+        if not worker.alive():
+            log.warning("worker %d is gone before its job", worker.pid)
             worker.job = None
-            self._pool.retire(worker)
+            self._pools[job.template].retire(worker)
             return False
+        worker.cpu_at_dispatch_s = worker.read_cpu_s()
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
-        frames = jobs.encode_order(self._order(job))
+        frames = jobs.encode_order(self._order(worker, job))
         worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
         self._flush(worker)
         worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
@@ -88,7 +87,7 @@ class JobRunner:
             self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
         return True
 
-    def _order(self, job: Job) -> jobs.JobOrder:
+    def _order(self, worker: Worker, job: Job) -> jobs.JobOrder:
         request, bounds = job.request, self._config.limits
         return jobs.JobOrder(
             code=request.code,
@@ -101,6 +100,8 @@ class JobRunner:
             charts_max=bounds.charts_max,
             chart_bytes_max=bounds.chart_bytes_max,
             charts_bytes_max=bounds.reply_bytes_max,
+            address_bytes=worker.address_limit_bytes(job.memory_bytes),
+            cpu_s=int(worker.cpu_at_dispatch_s + job.timeout_s * bounds.cpu_factor) + 1,
         )
 
     def _flush(self, worker: Worker) -> None:
@@ -109,11 +110,11 @@ class JobRunner:
         else:
             self._reactor.watch_writable(worker.channel.fileno(), lambda: self._flush(worker))
 
-    def runs(self, key: tuple[int, bytes]) -> bool:
+    def runs(self, key: JobKey) -> bool:
         """True while the job of this key runs."""
         return key in self._busy
 
-    def cancel(self, key: tuple[int, bytes], detail: str) -> bool:
+    def cancel(self, key: JobKey, detail: str) -> bool:
         """Kill the running job of this key; its reply follows. False when it does not run."""
         worker = self._busy.get(key)
         if worker is None:
@@ -250,10 +251,13 @@ class JobRunner:
         ended_s = worker.reported_s or monotonic_s()
         worker.drain()
         collected = self._collect(worker, job, report)
-        reply = compose_result(worker, job, judgement, report, collected, ended_s, self._config.limits, self._key)
+        redact = self._config.results.redact or job.request.redact
+        reply = compose_result(
+            worker, job, judgement, report, collected, ended_s, self._config.limits, self._key, redact=redact
+        )
         self._on_result(job, reply)
         if worker.state is State.BUSY:
-            self._pool.retire(worker)
+            self._pools[job.template].retire(worker)
 
     def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
         bounds = self._config.limits

@@ -17,6 +17,7 @@ from typing import Final
 from warmfork.errors import AlreadyServing, ConfigError, KeyUnavailable
 from warmfork.places import IPC_PATH_BYTES_MAX, KEY_FILE_NAME, SOCKET_NAME
 from warmfork.trees import wipe_tree
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork.wire.signature import KEY_BYTES
 
 _LOCK_NAME: Final = "lock"
@@ -90,8 +91,20 @@ class RuntimeDirectory:
 
     def _clean(self) -> None:
         self.socket_path.unlink(missing_ok=True)
-        wipe_tree(str(self.slots_dir))
+        self._wipe_slots()
         self.slots_dir.mkdir(mode=0o700)
+
+    def _wipe_slots(self) -> None:
+        for path in (self.slots_dir, *self.path.glob(f"{_SLOTS_NAME}-*")):
+            wipe_tree(str(path))
+
+    def slots_dir_of(self, template: str) -> Path:
+        """The directory of one template's slots: the default one's is there, another's is made. Raises OSError."""
+        if template == TEMPLATE_DEFAULT:
+            return self.slots_dir
+        path = self.path / f"{_SLOTS_NAME}-{template}"
+        path.mkdir(mode=0o700)
+        return path
 
     def key(self, key_file: str, group_id: int | None) -> bytes:
         """The signing key: read from ``key_file`` (default: beside the socket), made there if missing.
@@ -142,7 +155,7 @@ class RuntimeDirectory:
     def close(self, *, remove: bool = False) -> None:
         """Remove socket and slots and give the lock back; with ``remove`` the directory goes too."""
         self.socket_path.unlink(missing_ok=True)
-        wipe_tree(str(self.slots_dir))
+        self._wipe_slots()
         if remove:
             wipe_tree(str(self.path))
         os.close(self._lock_fd)

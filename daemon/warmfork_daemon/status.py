@@ -9,10 +9,11 @@ from typing import Any
 
 from warmfork import __version__
 from warmfork.wire.messages import encode_template
-from warmfork.wire.records import HelloReply
+from warmfork.wire.records import HelloReply, TemplateInfo
 from warmfork_daemon.config import Config
 from warmfork_daemon.job import Job
 from warmfork_daemon.pool import WorkerPool
+from warmfork_daemon.pools import Pools
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import monotonic_s
 
@@ -43,7 +44,7 @@ class Counts:
         return self.wall_s / self.ran if self.ran else 1.0
 
 
-def hello_reply(request_id: bytes, config: Config, pool: WorkerPool) -> HelloReply:
+def hello_reply(request_id: bytes, config: Config, pools: Pools) -> HelloReply:
     """Who this daemon is."""
     allowed = config.policy.allowed
     policies = (config.policy.default, *(name for name in allowed if name != config.policy.default))
@@ -52,24 +53,26 @@ def hello_reply(request_id: bytes, config: Config, pool: WorkerPool) -> HelloRep
         id=request_id,
         version=__version__,
         pid=os.getpid(),
-        templates=() if pool.template is None else (pool.template,),
+        templates=tuple(_info_of(pool) for pool in pools),
         policies=policies,
         limits=limits,
-        features=("cancel", "files", "stdin", "rc"),
+        features=("cancel", "files", "stdin", "rc", "redact"),
     )
 
 
 def status_of(
     config: Config,
     addresses: list[str],
-    pool: WorkerPool,
+    pools: Pools,
     queue: JobQueue,
     running: list[tuple[Job, int]],
     counts: Counts,
+    guard: dict[str, Any],
 ) -> dict[str, Any]:
     """How this daemon is; ``docs/protocol.md`` describes every field."""
     now_s = monotonic_s()
-    states = Counter(worker.state.value for worker in pool.workers)
+    states = Counter(worker.state.value for pool in pools for worker in pool.workers)
+    default = pools.default.keeper
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -77,18 +80,20 @@ def status_of(
         "addresses": addresses,
         "system": config.system,
         "policies": {"default": config.policy.default, "allowed": list(config.policy.allowed)},
-        "guard": {"kernel": ["no_new_privs", "rlimits"], "python": True},
+        "results": {"redact": config.results.redact},
+        "guard": guard,
         "template": {
-            "state": "starting" if pool.template is None else "ready",
-            "pid": pool.template_pid,
-            "starts": pool.template_starts,
-            "info": None if pool.template is None else encode_template(pool.template),
+            "state": default.state,
+            "pid": default.pid,
+            "starts": default.starts,
+            "info": None if default.info is None else encode_template(default.info),
         },
+        "templates": [_status_of(pool) for pool in pools],
         "workers": {
-            "wanted_idle": config.pool.idle_workers,
+            "wanted_idle": sum(pool.spec.idle_workers for pool in pools),
             "running_max": config.pool.running_max,
             "by_state": dict(states),
-            "forks": pool.forks,
+            "forks": sum(pool.forks for pool in pools),
         },
         "queue": {"jobs": len(queue), "jobs_max": config.queue.jobs_max, "bytes": queue.bytes},
         "running": [
@@ -96,8 +101,10 @@ def status_of(
                 "job_id": job.request.id.hex(),
                 "uid": job.peer.uid,
                 "pid": job.peer.pid,
+                "client": job.peer.name,
                 "worker_pid": worker_pid,
                 "policy": job.policy,
+                "template": job.template,
                 "running_s": round(now_s - job.dispatched_s, 3),
                 "timeout_s": job.timeout_s,
             }
@@ -105,4 +112,26 @@ def status_of(
         ],
         "jobs": {"by_verdict": dict(counts.by_verdict), "mean_wall_s": round(counts.mean_wall_s, 6)},
         "requests": {"refused": dict(counts.refused), "undelivered_replies": counts.undelivered},
+    }
+
+
+def _info_of(pool: WorkerPool) -> TemplateInfo:
+    keeper = pool.keeper
+    return keeper.info or TemplateInfo(pool.spec.name, "", state=keeper.state)
+
+
+def _status_of(pool: WorkerPool) -> dict[str, Any]:
+    keeper = pool.keeper
+    return {
+        "name": pool.spec.name,
+        "state": keeper.state,
+        "python": "" if keeper.info is None else keeper.info.python,
+        "pid": keeper.pid,
+        "starts": keeper.starts,
+        "wanted_idle": pool.spec.idle_workers,
+        "idle": pool.idle_count,
+        "busy": pool.busy_count,
+        "forks": pool.forks,
+        "left_out": list(keeper.left_out),
+        "problem": keeper.problem,
     }

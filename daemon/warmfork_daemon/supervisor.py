@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import zmq
 
-from warmfork.errors import EmbeddedStartFailed, ProtocolError, RequestRefused
+from warmfork.errors import EmbeddedStartFailed, GuardRefused, ProtocolError, RequestRefused
 from warmfork.results import ErrorInfo
 from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, request_id_of
 from warmfork.wire.messages import decode_request, encode_reply
@@ -23,18 +24,20 @@ from warmfork.wire.records import (
     ResultReply,
     StatusReply,
 )
+from warmfork_daemon.access import load_access
 from warmfork_daemon.admission import admit
 from warmfork_daemon.clients import ClientWatch
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Frontend, Peer
-from warmfork_daemon.job import Job
-from warmfork_daemon.pool import PoolEvents, WorkerPool
+from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.pool import PoolEvents
+from warmfork_daemon.pools import Pools
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.runner import JobRunner
 from warmfork_daemon.runtime_dir import RuntimeDirectory
+from warmfork_daemon.selftest import SelfTest
 from warmfork_daemon.status import Counts, hello_reply, status_of
-from warmfork_daemon.template_link import template_environment
 
 log = logging.getLogger("warmfork.supervisor")
 
@@ -71,42 +74,43 @@ class Supervisor:
         self._config = config
         self.reactor = Reactor()
         self._context: zmq.Context[Any] = zmq.Context()
-        self._frontend = Frontend(self._context, self.reactor, self._on_message)
+        self._frontend = Frontend(self._context, self.reactor, self._on_message, load_access(config))
         self._queue = JobQueue(config.queue.jobs_max, config.queue.bytes_max)
         self._clients = ClientWatch(self.reactor, self._on_client_gone)
         self._counts = Counts()
         self._group_id = group_id
         self._expiry_planned = False
         self._failure = ""
+        self._guard_refused = False
         self.on_serving: Callable[[], None] = lambda: None
         self.addresses = [f"ipc://{directory.socket_path}", *config.endpoints]
-        slots_dir = directory.slots_dir
-        scratch_dir = slots_dir / "template"
-        scratch_dir.mkdir(mode=0o700)
         events = PoolEvents(
-            ready=self._on_ready,
-            idle=self._dispatch,
+            ready=lambda template: self._selftest.begin(template),
+            idle=self._on_idle,
             channel=lambda worker: self._runner.on_channel(worker),
             exited=lambda worker: self._runner.on_exited(worker),
             lost=lambda worker: self._runner.on_lost(worker),
-            hopeless=self._on_hopeless,
+            failed=self._on_template_failed,
         )
-        environment = template_environment(environ, scratch_dir=str(scratch_dir), instance=instance)
-        self._pool = WorkerPool(self.reactor, config, slots_dir, environment, events)
-        self._runner = JobRunner(self.reactor, config, self._pool, key, self._on_result)
+        self._pools = Pools(self.reactor, config, directory.slots_dir_of, environ, instance, events)
+        self._runner = JobRunner(self.reactor, config, self._pools, key, self._on_result)
+        self._selftest = SelfTest(config, self._pools, self._runner.run, self._on_proved, self._on_guard_refused)
 
     def run(self) -> None:
-        """Start the template, listen once it is ready, serve until ``stop``.
+        """Start the default template, listen once it is ready, start the others, serve until ``stop``.
 
         Raises:
-            EmbeddedStartFailed: the first template ended before it was ready.
+            EmbeddedStartFailed: the default template ended before it was ready.
+            GuardRefused: a layer of the kernel's guard that is required does not hold.
             ConfigError: an address cannot be listened on.
         """
-        self._pool.start()
+        self._pools.default.start()
         try:
             self.reactor.run()
         finally:
             self._close()
+        if self._guard_refused:
+            raise GuardRefused(self._failure)
         if self._failure:
             raise EmbeddedStartFailed(self._failure)
 
@@ -122,19 +126,41 @@ class Supervisor:
     def _close(self) -> None:
         self._frontend.close()
         self._clients.close()
-        self._pool.close()
+        self._pools.close()
         self._context.term()
 
-    def _on_ready(self) -> None:
+    def _on_idle(self) -> None:
+        self._selftest.feed()
+        self._dispatch()
+
+    def _on_proved(self, template: str) -> None:
+        log.info("template %s is ready, its guard proved", template)
         if not self._frontend.bound:
-            for address in self.addresses:
-                self._frontend.bind(address, self._group_id)
+            self.addresses = [self._frontend.bind(address, self._group_id) for address in self.addresses]
             log.info("serving at %s", ", ".join(self.addresses))
             self.on_serving()
+            self._pools.start_further()
+        self._dispatch()
 
-    def _on_hopeless(self) -> None:
-        self._failure = "the template ended before it was ready; what it printed says why"
-        self.reactor.stop()
+    def _on_guard_refused(self, template: str, reason: str) -> None:
+        if not self._frontend.bound:
+            self._guard_refused = True
+            self._failure = (
+                f"the kernel's guard does not hold, and nothing is served without it: {reason}. "
+                "`warmfork doctor` shows every layer."
+            )
+            self.reactor.stop()
+            return
+        while (job := self._queue.take(template)) is not None:
+            self._answer_down(job)
+
+    def _on_template_failed(self, template: str) -> None:
+        if not self._frontend.bound:
+            self._failure = f"the template did not become ready: {self._pools.default.keeper.problem}"
+            self.reactor.stop()
+            return
+        while (job := self._queue.take(template)) is not None:
+            self._answer_down(job)
 
     def _on_message(self, peer: Peer, frames: list[memoryview]) -> None:
         try:
@@ -146,9 +172,9 @@ class Supervisor:
             if isinstance(request, ExecuteRequest):
                 self._execute(request, peer)
             elif isinstance(request, CancelRequest):
-                self._send(peer, CancelReply(request.id, self._cancel((peer.uid, request.job_id), " by its client")))
+                self._send(peer, CancelReply(request.id, self._cancel((peer.owner, request.job_id), " by its client")))
             elif isinstance(request, HelloRequest):
-                self._send(peer, hello_reply(request.id, self._config, self._pool))
+                self._send(peer, hello_reply(request.id, self._config, self._pools))
             else:
                 self._send(peer, StatusReply(request.id, self.status()))
         except RequestRefused as refusal:
@@ -157,12 +183,23 @@ class Supervisor:
 
     def status(self) -> dict[str, Any]:
         """How this daemon is, as plain data."""
-        return status_of(self._config, self.addresses, self._pool, self._queue, self._runner.running_jobs, self._counts)
+        return status_of(
+            self._config,
+            self.addresses,
+            self._pools,
+            self._queue,
+            self._runner.running_jobs,
+            self._counts,
+            self._selftest.status(),
+        )
 
     def _execute(self, request: ExecuteRequest, peer: Peer) -> None:
         job = admit(request, peer, self._config, monotonic_s())
         if job.key in self._queue or self._runner.runs(job.key):
             raise RequestRefused("duplicate_job", f"job {request.id.hex()} is known already; choose a new id")
+        if self._pools[job.template].keeper.state == "failed" or self._selftest.problem(job.template):
+            self._answer_down(job)
+            return
         full = self._queue.full_for(job)
         if full:
             self._answer_unrun(job, "rejected", "QueueFull", f"{full}. The job did not run; try again later.")
@@ -174,12 +211,17 @@ class Supervisor:
             self._plan_expiry()
 
     def _dispatch(self) -> None:
+        short = {pool.spec.name for pool in self._pools if not self._selftest.may_run(pool.spec.name)}
         while len(self._queue) and self._runner.running < self._config.pool.running_max:
-            worker = self._pool.take_idle()
-            if worker is None:
-                self._pool.replenish()  # jobs wait: the pause after a reply is no use now
+            template = self._queue.oldest(besides=short)
+            if template is None:
                 return
-            job = self._queue.take()
+            worker = self._pools[template].take_idle()
+            if worker is None:
+                self._pools[template].replenish()  # jobs wait: the pause after a reply is no use now
+                short.add(template)
+                continue
+            job = self._queue.take(template)
             assert job is not None
             if not self._runner.run(worker, job):
                 self._queue.put_back(job)
@@ -200,7 +242,7 @@ class Supervisor:
         if len(self._queue):
             self._plan_expiry()
 
-    def _cancel(self, key: tuple[int, bytes], detail: str) -> str:
+    def _cancel(self, key: JobKey, detail: str) -> str:
         job = self._queue.remove(key)
         if job is not None:
             message = f"The job was cancelled{detail} while it waited; it did not run."
@@ -213,9 +255,19 @@ class Supervisor:
         for key in (*self._queue.of_pid(pid), *running):
             self._cancel(key, ", because its client process is gone,")
 
-    def _answer_unrun(self, job: Job, verdict: Any, kind: str, message: str) -> None:
-        retry_after_s = None
-        if verdict == "rejected":
+    def _answer_down(self, job: Job) -> None:
+        keeper = self._pools[job.template].keeper
+        problem = keeper.problem or self._selftest.problem(job.template)
+        message = (
+            f"The template {job.template!r} is not running: {problem}. It is tried again; the job did not run. "
+            "The operator finds more in the daemon's log and in warmfork status."
+        )
+        self._answer_unrun(job, "rejected", "TemplateDown", message, retry_after_s=max(1.0, keeper.retry_after_s))
+
+    def _answer_unrun(
+        self, job: Job, verdict: Any, kind: str, message: str, retry_after_s: float | None = None
+    ) -> None:
+        if verdict == "rejected" and retry_after_s is None:
             jobs_ahead = (len(self._queue) + 1) / self._config.pool.running_max
             retry_after_s = min(_RETRY_AFTER_S_MAX, max(0.1, jobs_ahead * self._counts.mean_wall_s))
         reply = ResultReply(
@@ -228,6 +280,10 @@ class Supervisor:
         self._on_result(job, reply)
 
     def _on_result(self, job: Job, reply: ResultReply) -> None:
+        if self._selftest.takes(job, reply):
+            return
+        if self._config.guard.unguarded:
+            reply = replace(reply, guarded=False)
         self._counts.by_verdict[reply.verdict] += 1
         if job.dispatched_s:
             self._counts.ran += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,17 +23,29 @@ _KEPT_VARIABLES: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", 
 _PACKETS_A_TURN: Final = 64
 
 
-def template_environment(environ: Mapping[str, str], *, scratch_dir: str, instance: str) -> dict[str, str]:
+# What a template imports before it can say what it misses; msgpack's own fallback serves where its build does not fit.
+_COPIED_PACKAGES: Final = ("warmfork", "warmfork_worker", "msgpack")
+
+
+def template_environment(
+    environ: Mapping[str, str], *, scratch_dir: str, instance: str, packages_dir: str = ""
+) -> dict[str, str]:
     """The environment of template and workers: CONTRACT list B and a mark to find our processes by; nothing else.
 
     Args:
         environ: the daemon's own.
         scratch_dir: HOME, TMPDIR and MPLCONFIGDIR of the template; each worker gets directories of its own.
         instance: value of ``$WARMFORK_INSTANCE``.
+        packages_dir: of ``copy_packages``, for another interpreter than the daemon's; empty for the daemon's own. It
+            is all of the other's PYTHONPATH, because the daemon's leads to libraries built for the daemon's Python.
     """
     kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
-    own = [_package_dir(name) for name in ("warmfork_worker", "warmfork")]
-    paths = [*dict.fromkeys(own), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    if packages_dir:
+        kept.pop("PYTHONHOME", None)
+        paths = [packages_dir]
+    else:
+        own = [_package_dir(name) for name in ("warmfork_worker", "warmfork")]
+        paths = [*dict.fromkeys(own), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -47,8 +60,28 @@ def template_environment(environ: Mapping[str, str], *, scratch_dir: str, instan
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
+        # pyarrow's allocator starts a thread when it is loaded, and pandas loads pyarrow where it is installed.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
         INSTANCE_VARIABLE: instance,
     }
+
+
+def copy_packages(directory: str) -> None:
+    """Fill ``directory`` with the packages that a template needs and nothing else. Raises OSError.
+
+    Copies and not links: a template's private root holds the directories of its search path, not what links in them lead to.
+    """
+    os.makedirs(directory, exist_ok=True)
+    os.chmod(directory, 0o755)  # workers of a daemon that runs as root are somebody else
+    for name in _COPIED_PACKAGES:
+        source = os.path.join(_package_dir(name), name)
+        shutil.copytree(
+            source,
+            os.path.join(directory, name),
+            ignore=shutil.ignore_patterns("__pycache__"),
+            copy_function=shutil.copy,
+            dirs_exist_ok=True,
+        )
 
 
 def _package_dir(name: str) -> str:
@@ -68,6 +101,8 @@ class TemplateLink:
         environment: all it gets.
         on_record: called with each record and the descriptors that came with it.
         on_end: called once when the control socket has ended.
+
+    Raises OSError when the interpreter cannot be started.
     """
 
     def __init__(
@@ -85,13 +120,17 @@ class TemplateLink:
         self._ended = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
-                [python or sys.executable, "-m", "warmfork_worker", str(theirs.fileno())],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                cwd="/",
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [python or sys.executable, "-m", "warmfork_worker", str(theirs.fileno())],
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    cwd="/",
+                )
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)
         self._link = ours
         reactor.watch(ours.fileno(), self._receive)

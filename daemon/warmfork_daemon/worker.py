@@ -10,7 +10,7 @@ import contextlib
 import enum
 import fcntl
 import os
-import resource
+import select
 import signal
 import socket
 import time
@@ -91,24 +91,20 @@ class Worker:
         memory = self.process.memory_info()
         self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss, memory.vms
 
-    def set_limits(self, memory_bytes: int, cpu_s: float) -> None:
-        """Set the job's own rlimits from outside (prlimit(2)), just before the job is sent. Raises OSError.
+    def alive(self) -> bool:
+        """False once the process has ended, reaped or not."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not poll.poll(0)
 
-        Address space is the whole-job limit that the kernel enforces at once: it counts shared anonymous mappings too.
+    def address_limit_bytes(self, memory_bytes: int) -> int:
+        """Address space that a job with this much memory may have: the limit that the kernel itself enforces at once.
+
+        RLIMIT_AS and not RLIMIT_DATA, because it counts shared anonymous mappings too.
         """
         job = self.job
         assert job is not None
-        address_bytes = self.baseline_address_bytes + job.input_bytes + memory_bytes
-        self._limit(resource.RLIMIT_AS, address_bytes, address_bytes)
-        self.cpu_at_dispatch_s = self.read_cpu_s()
-        soft_s = int(self.cpu_at_dispatch_s + cpu_s) + 1
-        self._limit(resource.RLIMIT_CPU, soft_s, soft_s + 2)  # SIGXCPU, and SIGKILL for whoever ignores it
-
-    def _limit(self, kind: int, soft: int, hard: int) -> None:
-        ceiling = resource.prlimit(self.pid, kind)[1]
-        if ceiling != resource.RLIM_INFINITY:
-            soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.prlimit(self.pid, kind, (soft, hard))
+        return self.baseline_address_bytes + job.input_bytes + memory_bytes
 
     def read_cpu_s(self) -> float:
         """CPU seconds of the process so far, also of a zombie; 0 once it is reaped.
@@ -189,6 +185,15 @@ class Worker:
             if fd >= 0:
                 os.close(fd)
         self.pidfd = self.work_fd = -1
+
+
+def pid_of(pidfd: int) -> int:
+    """The pid, as this process sees it, of a pidfd from another pid namespace; 0 once the process is gone."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
+        for line in info:
+            if line.startswith("Pid:"):
+                return max(0, int(line.split()[1]))
+    return 0
 
 
 def make_worker(worker_id: int, slot: str, stdout_bytes: int, stderr_bytes: int) -> tuple[Worker, list[int]]:

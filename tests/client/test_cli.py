@@ -37,8 +37,9 @@ class FakeClient:
     requests: list[dict[str, Any]]
     status_answer: Mapping[str, Any] = {}
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, **keys: Any) -> None:
         self.address = address
+        self.keys = {name: value for name, value in keys.items() if value is not None}
 
     def __enter__(self) -> FakeClient:
         return self
@@ -47,7 +48,7 @@ class FakeClient:
         return None
 
     def execute(self, code: str, **request: Any) -> Result:
-        self.requests.append({"code": code, "address": self.address, **request})
+        self.requests.append({"code": code, "address": self.address, **self.keys, **request})
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -116,14 +117,19 @@ def test_arguments_reach_the_client(client: type[FakeClient]) -> None:
     outside = Path("job.py").absolute()
     arguments = ["--timeout", "2.5", "--memory", "512M", "--format", "svg,png", "--policy", "standard"]
     arguments += ["--var", "n=1", "--var", 'name="x=y"', "--file", "./data/in.csv", "--file", str(outside)]
-    arguments += ["--stdin", "input.txt", "--template", "light", "--address", "ipc:///a"]
+    arguments += ["--stdin", "input.txt", "--template", "light", "--address", "tcp://10.0.0.7:7070"]
+    arguments += ["--key-file", "k", "--server-key-file", "s.key", "--client-key-file", "c.key_secret", "--redact"]
     assert 0 == cli.main(["run", "job.py", *arguments])
     (request,) = client.requests
     job_id = request.pop("job_id")
     assert 16 == len(bytes.fromhex(job_id))
     expected = {
         "code": "print('hi')\n",
-        "address": "ipc:///a",
+        "address": "tcp://10.0.0.7:7070",
+        "key_file": "k",
+        "server_key_file": "s.key",
+        "client_key_file": "c.key_secret",
+        "redact": True,
         "timeout_s": 2.5,
         "memory_bytes": 512 << 20,
         "formats": ("svg", "png"),
@@ -216,7 +222,7 @@ def test_a_private_daemon_steps_in_where_none_runs(
         answer = Result(JOB, "ok", "private\n")
 
     @contextmanager
-    def embedded(*, policy: str, workers: int) -> Iterator[Private]:
+    def embedded(*, policy: str, workers: int, settings: dict[str, Any]) -> Iterator[Private]:
         yield Private()
 
     client.answer = DaemonUnreachable("no daemon answered")
@@ -226,6 +232,53 @@ def test_a_private_daemon_steps_in_where_none_runs(
     assert 0 == cli.main(["run", "job.py", "-v"])
     assert "warmfork: no daemon answered; starting a private daemon for this job\n" == capsys.readouterr().err
     assert 69 == cli.main(["run", "job.py", "--address", "ipc:///a"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], {}),
+        (["--template", "science"], {}),
+        (["--template", "light"], {"template.rehearse": False, "templates.light.base": "none"}),
+        (["--template", "nobody"], {"template.rehearse": False}),
+    ],
+)
+def test_a_private_daemon_has_the_template_that_is_named(
+    client: type[FakeClient], monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: dict[str, Any]
+) -> None:
+    """Light is known without a file; what nobody describes is left to the daemon to refuse."""
+    assert expected == _settings_of_private(client, monkeypatch, arguments)
+
+
+def test_a_private_daemon_takes_the_template_from_the_file(
+    client: type[FakeClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A template that the user's configuration describes exists where no daemon runs, too."""
+    (tmp_path / "w.toml").write_text("[templates.stats]\npreload = ['scipy']\n[limits]\ntimeout_s = 7\n")
+    monkeypatch.setenv("WARMFORK_CONFIG", str(tmp_path / "w.toml"))
+    told = _settings_of_private(client, monkeypatch, ["--template", "stats"])
+    assert ("scipy",) == told["templates.stats.preload"]
+    assert not [key for key in told if key.startswith("limits.")]
+
+
+def _settings_of_private(
+    client: type[FakeClient], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> dict[str, Any]:
+    told: list[dict[str, Any]] = []
+
+    class Private(FakeClient):
+        requests: list[dict[str, Any]] = []  # noqa: RUF012
+        answer = Result(JOB, "ok", "private\n")
+
+    @contextmanager
+    def embedded(*, policy: str, workers: int, settings: dict[str, Any]) -> Iterator[Private]:
+        told.append(settings)
+        yield Private()
+
+    client.answer = DaemonUnreachable("no daemon answered")
+    monkeypatch.setattr(run_command, "embedded", embedded)
+    assert 0 == cli.main(["run", "job.py", *arguments])
+    return told[0]
 
 
 def test_ctrl_c_cancels_the_job_and_shows_its_output_so_far(

@@ -133,10 +133,18 @@ def test_any_configured_policy_is_allowed() -> None:
 
 
 def test_an_unknown_template_is_refused() -> None:
-    """The refusal names the template asked for and the one there is."""
-    refused = refusal(template="quantum")
-    assert "unknown_template" == refused.code
-    assert all(word in str(refused) for word in ("'quantum'", "'science'"))
+    """The refusal names the template asked for and all that there are, the default first."""
+    config = config_of(**{"templates.stats.preload": ["scipy"], "templates.light.base": "none"})
+    for name in ("quantum", "Light", ""):
+        refused = refusal(config, template=name)
+        assert "unknown_template" == refused.code
+        assert f"no template {name!r}; this daemon has science, stats, light;" in str(refused)
+
+
+def test_the_template_is_decided() -> None:
+    """A job belongs to the template it names, and to the default one where it names none."""
+    config = config_of(**{"templates.light.base": "none"})
+    assert ("science", "light") == (admitted(config).template, admitted(config, template="light").template)
 
 
 def test_nothing_of_the_request_is_changed() -> None:

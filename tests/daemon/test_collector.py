@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
+import tracemalloc
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -54,6 +59,15 @@ def work(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.fixture
+def tmpfs() -> Iterator[Path]:
+    """A directory on a tmpfs, as the slots are where namespaces exist."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("no tmpfs to write to")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        yield Path(name)
+
+
 def test_nothing(work: Path) -> None:
     """An empty directory gives nothing and drops nothing."""
     assert Collected({}, 0) == collected(work)
@@ -92,7 +106,11 @@ def test_is_empty_counts_every_kind(work: Path, name: str) -> None:
         assert not is_empty(fd)
 
 
-@pytest.mark.parametrize("target", ["inside.txt", "inside", "/etc/passwd", "/", "../outside", "nowhere", "link", "."])
+@pytest.mark.parametrize(
+    "target",
+    ["inside.txt", "inside", "/etc/passwd", "/", "../outside", "nowhere", "link", ".", "/proc/self/fd/0"]
+    + ["/proc/self/exe", "/proc/self/cwd", "/proc/self/root/etc/passwd", "/dev/zero"],
+)
 def test_no_link_is_followed(work: Path, target: str) -> None:
     """Links to files, directories, the outside, nothing and themselves are dropped, one each."""
     (work.parent / "outside").write_bytes(b"secret")
@@ -104,11 +122,20 @@ def test_no_link_is_followed(work: Path, target: str) -> None:
     assert ({"inside.txt": b"in", "inside/x": b"x"}, 1) == (found.files, found.dropped)
 
 
-def test_a_hard_link_is_a_file(work: Path) -> None:
-    """Two names of one file are two files, each with the bytes."""
+def test_a_file_of_two_names_is_dropped(work: Path) -> None:
+    """No worker can make a hard link, so the other name was made by somebody else: neither name comes back."""
     (work / "one").write_bytes(b"same")
     os.link(work / "one", work / "two")
-    assert Collected({"one": b"same", "two": b"same"}, 0) == collected(work)
+    (work / "three").write_bytes(b"own")
+    assert Collected({"three": b"own"}, 2) == collected(work)
+
+
+def test_a_hard_link_to_a_file_outside_is_dropped(work: Path) -> None:
+    """What somebody linked in from outside does not travel, though the daemon could read it."""
+    (work.parent / "outside").write_bytes(b"secret")
+    os.chmod(work.parent / "outside", 0o600)
+    os.link(work.parent / "outside", work / "inside")
+    assert Collected({}, 1) == collected(work)
 
 
 def test_what_is_no_regular_file_is_dropped_without_waiting(work: Path) -> None:
@@ -142,12 +169,41 @@ def test_devices_are_dropped(work: Path) -> None:
     assert Collected({}, 1) == collected(work)
 
 
+def test_what_is_no_file_is_not_even_opened(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening alone can do something (rewind a tape, wake a writer): only regular files and directories are opened."""
+    os.mkfifo(work / "fifo")
+    (work / "link").symlink_to("fifo")
+    with contextlib.suppress(OSError):
+        os.mknod(work / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    (work / "file").write_bytes(b"f")
+    opened_names, real_open = [], os.open
+
+    def counting(name: str, flags: int, **options: int) -> int:
+        opened_names.append(name)
+        assert flags & os.O_NOCTTY
+        return real_open(name, flags, **options)
+
+    with opened(work) as fd:
+        monkeypatch.setattr(os, "open", counting)
+        found = collect(fd, {}, files_max=10, file_bytes_max=MIB, bytes_max=MIB)
+    assert (["file"], {"file": b"f"}) == (opened_names, found.files)
+
+
 def test_a_sparse_giant_is_never_read(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a TiB that takes no disk is dropped by its size alone."""
     with open(work / "giant", "wb") as giant:
         giant.truncate(1 << 40)
     monkeypatch.setattr(collector, "_read", lambda fd, size: pytest.fail("it was read"))
     assert Collected({}, 1) == collected(work)
+
+
+def test_sparse_giants_on_a_tmpfs_are_never_read(tmpfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a slot is a tmpfs, files of a TiB are dropped likewise, however many there are."""
+    for number in range(20):
+        with open(tmpfs / str(number), "wb") as giant:
+            giant.truncate(1 << 40)
+    monkeypatch.setattr(collector, "_read", lambda fd, size: pytest.fail("it was read"))
+    assert Collected({}, 20) == collected(tmpfs)
 
 
 def test_a_sparse_file_within_the_bounds_is_zeros(work: Path) -> None:
@@ -172,7 +228,7 @@ def test_depth_is_bounded(work: Path) -> None:
 def test_a_very_deep_tree_costs_nothing(work: Path) -> None:
     """A tree deeper than Python's recursion and than any path is dropped at the bound; no descriptor is left open."""
     fd = os.open(work, os.O_RDONLY)
-    for _ in range(1_200):
+    for _ in range(10_000):
         os.mkdir("d", dir_fd=fd)
         inner = os.open("d", os.O_RDONLY, dir_fd=fd)
         os.close(fd)
@@ -218,6 +274,45 @@ def test_entries_are_bounded_and_all_counted(work: Path, monkeypatch: pytest.Mon
         found = collect(fd, {}, files_max=10, file_bytes_max=MIB, bytes_max=MIB)
     assert (10, 4_990) == (len(found.files), found.dropped)
     assert len(opens) <= 4 * 10 + 64
+
+
+def test_100_000_files_take_bounded_memory(tmpfs: Path) -> None:
+    """Of a hundred thousand files each is counted, and what is kept of them meanwhile is some four thousand names."""
+    fd = os.open(tmpfs, os.O_RDONLY)
+    for number in range(100_000):
+        os.close(os.open(f"{number:06}" + "n" * 50, os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+    tracemalloc.start()
+    try:
+        found = collected(tmpfs, files_max=1_000)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (1_000, 99_000) == (len(found.files), found.dropped)
+    assert peak_bytes < 4 * MIB
+
+
+def test_counting_ends_too(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a bound over the whole tree the rest is not even counted, so that the daemon's loop does not wait."""
+    monkeypatch.setattr(collector, "ENTRIES_COUNTED_MAX", 100)
+    for directory in ("a", "b"):
+        (work / directory).mkdir()
+        for number in range(90):
+            (work / directory / str(number)).touch()
+    found = collected(work, files_max=10)
+    assert (10, 88) == (len(found.files), found.dropped)
+
+
+def test_names_are_bounded_together(work: Path) -> None:
+    """The names of all files fit into a reply's header beside the report's texts; the rest is dropped."""
+    directory = work / ("d" * 255) / ("d" * 255) / ("d" * 255)
+    directory.mkdir(parents=True)
+    for number in range(1_000):
+        (directory / f"{number:04}{'n' * 251}").touch()
+    found = collected(work, files_max=1_000)
+    assert 1_000 == len(found.files) + found.dropped
+    assert 300 < len(found.files)
+    assert sum(len(name.encode()) for name in found.files) <= collector.NAMES_BYTES_MAX
 
 
 def test_entries_are_bounded_over_all_directories(work: Path) -> None:
@@ -317,6 +412,136 @@ def _between_facts_and_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[i
 def _if_it_starts(fd: int, start: bytes, act: Callable[[], object]) -> None:
     if os.pread(fd, len(start), 0) == start:
         act()
+
+
+def test_a_file_that_changes_while_it_is_read_is_dropped(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of the same size but with other bytes in it by the end is neither the one nor the other: dropped."""
+    for name in ("a", "b"):
+        (work / name).write_bytes(b"1" * 100)
+    real_read = os.read
+
+    def reading(fd: int, size: int) -> bytes:
+        data = real_read(fd, min(size, 50))
+        if data and os.lseek(fd, 0, os.SEEK_CUR) == 50 and os.path.samestat(os.fstat(fd), os.stat(work / "a")):
+            (work / "a").write_bytes(b"2" * 100)
+            os.utime(work / "a", (1, 1))
+        return data
+
+    monkeypatch.setattr(os, "read", reading)
+    assert Collected({"b": b"1" * 100}, 1) == collected(work)
+
+
+def test_a_file_replaced_after_it_was_opened_is_the_opened_one(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rename under the reader, even of a link, changes nothing about what was opened and looked at."""
+    (work / "a").write_bytes(b"first")
+    (work.parent / "secret").write_bytes(b"other")
+    (work.parent / "link").symlink_to(work.parent / "secret")
+    _between_facts_and_reading(monkeypatch, lambda fd: os.replace(work.parent / "link", work / "a"))
+    assert {"a": b"first"} == collected(work).files
+
+
+def test_a_link_swapped_in_between_listing_and_opening_is_not_followed(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the listing called a file may be a link by the time it is opened; it is dropped."""
+    (work / "a").write_bytes(b"mine")
+    (work.parent / "secret").write_bytes(b"secret")
+    real_open = os.open
+
+    def swapping(name: str, flags: int, **options: int) -> int:
+        os.unlink(work / "a")
+        os.symlink(work.parent / "secret", work / "a")
+        return real_open(name, flags, **options)
+
+    with opened(work) as fd:
+        monkeypatch.setattr(os, "open", swapping)
+        assert Collected({}, 1) == collect(fd, {}, files_max=10, file_bytes_max=MIB, bytes_max=MIB)
+
+
+def test_files_that_another_thread_tears_at_keep_the_bounds(work: Path) -> None:
+    """Grown, cut, replaced and removed at any moment, files stay within their size and the collection ends."""
+    stop = threading.Event()
+
+    def tear() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            path = work / str(number % 7)
+            if number % 5 == 4:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(b"x" * (number * 977 % 5_000))
+
+    thread = threading.Thread(target=tear)
+    thread.start()
+    try:
+        for _ in range(100):
+            found = collected(work, file_bytes_max=2_000, bytes_max=4_000)
+            sizes = [len(data) for data in found.files.values()]
+            assert (True, True) == (all(size <= 2_000 for size in sizes), sum(sizes) <= 4_000)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, function: str, work: Path, name: str, number: int) -> None:
+    """Make ``os.<function>`` fail for the descriptor of one file, as a broken disk does."""
+    real: Callable[..., object] = getattr(os, function)
+
+    def failing(fd: int, *arguments: object) -> object:
+        if isinstance(fd, int) and os.path.samestat(os.stat(fd), os.stat(work / name)):
+            raise OSError(number, os.strerror(number))
+        return real(fd, *arguments)
+
+    monkeypatch.setattr(os, function, failing)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "number"),
+    [
+        ("read", "b", errno.EIO),
+        ("lseek", "b", errno.EIO),
+        ("scandir", "sub", errno.EMFILE),
+        ("read", "sub/x", errno.EIO),
+    ],
+)
+def test_a_failure_on_one_entry_costs_that_entry_alone(
+    work: Path, monkeypatch: pytest.MonkeyPatch, function: str, name: str, number: int
+) -> None:
+    """A read error does not discard the other files, and nothing stays open."""
+    names = ["a", "b", "sub/x", "z"]
+    (work / "sub").mkdir()
+    for each in names:
+        (work / each).write_bytes(b"1")
+    _failing(monkeypatch, function, work, name, number)
+    before = open_descriptors()
+    found = collected(work, {"b": b"2"})
+    assert [each for each in names if not each.startswith(name)] == list(found.files)
+    assert (1, before) == (found.dropped, open_descriptors())
+
+
+def test_names_that_look_the_same_are_two_files(work: Path) -> None:
+    """Composed and decomposed letters are different names, and both come back as they are."""
+    names = [unicodedata.normalize(form, "Müller-é.csv") for form in ("NFC", "NFD")]
+    for number, name in enumerate(names):
+        (work / name).write_bytes(b"%d" % number)
+    assert Collected(dict(sorted(zip(names, (b"0", b"1"), strict=True))), 0) == collected(work)
+
+
+def test_no_more_is_read_than_the_bound(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes read from a directory of many files are at most what may come back."""
+    for number in range(50):
+        (work / f"{number:02}").write_bytes(bytes(1_000))
+    count, real_read = [], os.read
+
+    def counting(fd: int, size: int) -> bytes:
+        data = real_read(fd, size)
+        count.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "read", counting)
+    found = collected(work, bytes_max=10_500)
+    assert (10, 40, 10_000) == (len(found.files), found.dropped, sum(count))
 
 
 def test_short_reads_are_put_together(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,21 @@ REFUSED: dict[str, list[Any]] = {
     "template.python": ["python3", "~/bin/python", "/a\nb", "/a\udc80", 3],
     "template.font_dirs": [[""], ["fonts"], "/fonts"],
     "socket_group": ["a b", "1a", 5],
-    "endpoints": [["tcp://127.0.0.1:5"], ["ipc://relative"], ["ipc://@abstract"], ["/run/x.sock"], [""]],
+    "endpoints": [
+        *(
+            [f"tcp://{bad}"]
+            for bad in ("127.0.0.1", "host:5", "*:5", "127.0.0.1:70000", "300.0.0.1:5", "eth0:5", "[::g]:5")
+        ),
+        *(
+            [f"{kind}://127.0.0.1:5"]
+            for kind in ("inproc", "ws", "wss", "udp", "pgm", "epgm", "vmci", "tipc", "TCP", "socks")
+        ),
+        ["ipc://relative"],
+        ["ipc://@abstract"],
+        ["ipc://*"],
+        ["/run/x.sock"],
+        [""],
+    ],
     "log.level": ["INFO", "trace"],
     "pool.worker_nice": [-1, 20],
 }
@@ -251,15 +265,26 @@ def test_lists_as_text() -> None:
 
 
 def test_endpoint_refusals_say_why() -> None:
-    """tcp is refused for want of CURVE, a long path for its length, system-wide too; 107 bytes are not too long."""
-    with pytest.raises(ConfigError, match="CURVE"):
-        load(environ={}, overrides={"endpoints": ["tcp://0.0.0.0:9"], "system": True})
+    """A long path is refused for its length; 107 bytes are not too long."""
     fits = "ipc:///" + "x" * 106
     assert (fits,) == load(environ={}, overrides={"endpoints": [fits]}).endpoints
     with pytest.raises(ConfigError, match="108 bytes and a Unix socket's path holds at most 107"):
         load(environ={}, overrides={"endpoints": [fits + "x"]})
     with pytest.raises(ConfigError, match="at most 107"):
         load(environ={}, overrides={"endpoints": ["ipc:///" + "图" * 36]})
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:7070", "tcp://0.0.0.0:0", "tcp://[::1]:7070"])
+@pytest.mark.parametrize("system", [True, False])
+def test_tcp_without_keys_and_a_list_of_clients_is_refused(address: str, system: bool) -> None:
+    """Each of the two keys that is missing is named with what makes it; with both, any IP address is taken."""
+    endpoints = {"endpoints": ["ipc:///run/x.sock", address], "system": system}
+    with pytest.raises(ConfigError, match=r"endpoints.*CURVE.*tcp.server_key_file.*warmfork keys server"):
+        load(environ={}, overrides={**endpoints, "tcp.clients_dir": "/clients"})
+    with pytest.raises(ConfigError, match=r"endpoints.*CURVE.*tcp.clients_dir.*warmfork keys client"):
+        load(environ={}, overrides={**endpoints, "tcp.server_key_file": "/server.key_secret"})
+    both = {"tcp.clients_dir": "/clients", "tcp.server_key_file": "/server.key_secret"}
+    assert address == load(environ={}, overrides={**endpoints, **both}).endpoints[1]
 
 
 def test_named_file_must_exist(tmp_path: Path) -> None:

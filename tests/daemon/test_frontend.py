@@ -101,9 +101,12 @@ def test_a_message_comes_with_its_frames_and_its_answer_goes_back(desk: Desk) ->
     assert 0 == other.poll(20)
 
 
+@pytest.mark.parametrize(("group_id", "mode"), [(None, 0o600), (os.getegid(), 0o660)])
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
-def test_the_socket_is_0660_from_the_first_moment(desk: Desk, umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before any chmod the socket has no bit more than 0660, afterwards exactly these; the umask is as it was."""
+def test_the_socket_is_closed_to_others_from_the_first_moment(
+    desk: Desk, umask: int, group_id: int | None, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any chmod the socket is the owner's alone; then 0660 with a group, else 0600. The umask is as it was."""
     at_first: list[int] = []
     real_chmod = os.chmod
 
@@ -114,10 +117,10 @@ def test_the_socket_is_0660_from_the_first_moment(desk: Desk, umask: int, monkey
     monkeypatch.setattr(os, "chmod", chmod)
     before = os.umask(umask)
     try:
-        path = desk.bind()
+        path = desk.bind(group_id=group_id)
     finally:
         after = os.umask(before)
-    assert ([0o660], 0o660) == (at_first, stat.S_IMODE(path.stat().st_mode))
+    assert ([0o600], mode) == (at_first, stat.S_IMODE(path.stat().st_mode))
     assert umask == after
 
 
@@ -200,6 +203,42 @@ def test_credentials_of_another_process(desk: Desk) -> None:
             assert f"{uid} answer\n" == process.communicate(timeout=GIVE_UP_S)[0]
         finally:
             process.kill()
+
+
+_STRANGER = """
+import os, socket, sys
+path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.chdir(os.path.dirname(path))
+os.setgroups([]); os.setgid(gid); os.setuid(uid)
+with socket.socket(socket.AF_UNIX) as probe:
+    try:
+        probe.connect(os.path.basename(path))
+        print("connected")
+    except OSError as problem:
+        print(type(problem).__name__)
+"""
+_GROUP_ID = 54_321
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("group_id", "uid", "gid", "expected"),
+    [
+        (None, 65_534, 65_534, "PermissionError"),
+        (None, 65_534, 0, "PermissionError"),
+        (None, 0, 0, "connected"),
+        (_GROUP_ID, 65_534, 65_534, "PermissionError"),
+        (_GROUP_ID, 65_534, 0, "PermissionError"),
+        (_GROUP_ID, 65_534, _GROUP_ID, "connected"),
+    ],
+)
+def test_who_can_connect(desk: Desk, group_id: int | None, uid: int, gid: int, expected: str) -> None:
+    """By the socket's own mode: its user; its group where it was given one; nobody else, whatever the directory allows."""
+    path = desk.bind(group_id=group_id)
+    path.parent.chmod(0o711)
+    command = [sys.executable, "-c", _STRANGER, str(path), str(uid), str(gid)]
+    out = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=GIVE_UP_S)
+    assert (expected + "\n", "") == (out.stdout, out.stderr)
 
 
 def test_two_endpoints(desk: Desk) -> None:

@@ -152,6 +152,14 @@ def test_jpeg_tables_are_no_frame_headers(marker: int) -> None:
     assert ImageSize(640, 480) == measure(JPEG, data)
 
 
+@pytest.mark.parametrize("marker", [0x00, 0x01, *range(0xD0, 0xDA)], ids=hex)
+def test_jpeg_markers_without_a_length_are_not_skipped(marker: int) -> None:
+    """A small frame header behind a bogus length does not hide the big one that a reader finds right behind the marker."""
+    big = bytes([0xFF, marker]) + frame_header(0xC0, 60_000, 60_000)  # as a length, FF C0 is 65,472
+    data = b"\xff\xd8" + big.ljust(2 + 0xFFC0, b"\0") + frame_header(0xC0, 8, 8)
+    assert measure(JPEG, data) is None
+
+
 def test_jpeg_fill_bytes_are_skipped() -> None:
     """Any number of FF before a marker is padding (T.81 B.1.1.2), up to a bound."""
     body = segment(0xE0, b"x") + b"\xff" * 100 + frame_header(0xC2, 64, 48)
@@ -228,6 +236,15 @@ def test_svg_starts_in_many_ways(data: bytes) -> None:
         b"<!-- <svg> -->",
         b"<!DOCTYPE html><svg>",
         b"<!DOCTYPE svg [<!ENTITY a 'aaaa'>]><svg>",
+        b"<!DOCTYPE svg SYSTEM 'http://host/x.dtd'><svg>",
+        b"<!DOCTYPE svg SYSTEM 'file:///etc/passwd'><svg>",
+        b"<!DOCTYPE svg SYSTEM \"><svg \" [<!ENTITY a 'aaaa'>]><svg>&a;</svg>",
+        b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "><svg " [<!ENTITY a \'aaaa\'>]><svg>&a;</svg>',
+        DOCTYPE[:-2] + b" [<!ENTITY a 'aaaa'>]><svg>",
+        DOCTYPE + DOCTYPE + b"<svg>",
+        b"<?xml version='1.0' encoding='utf-7'?><svg>",
+        b"<?xml version='1.0' encoding='iso-2022-jp'?><!-- \x1b$B--><svg \x1b(B --><!DOCTYPE svg []><svg>",
+        b"<?xml-stylesheet href='http://host/x.css'?><svg>",
         b"<?php echo 1 ?><svg>",
         "<svg>".encode("utf-16"),
         b"\0<svg>",

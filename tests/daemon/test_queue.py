@@ -11,9 +11,11 @@ from warmfork_daemon.job import Job
 from warmfork_daemon.queue import JobQueue
 
 
-def a_job(number: int, *, uid: int = 1, pid: int = 1, input_bytes: int = 10, expires_s: float = 100.0) -> Job:
+def a_job(
+    number: int, *, uid: int = 1, pid: int = 1, input_bytes: int = 10, expires_s: float = 100.0, template: str = "a"
+) -> Job:
     request = ExecuteRequest(number.to_bytes(16, "big"), b"")
-    return Job(request, Peer(0, b"r", uid, pid), "strict", 1.0, 1, input_bytes, 0.0, expires_s)
+    return Job(request, Peer(0, b"r", uid, pid), "strict", 1.0, 1, input_bytes, 0.0, expires_s, template=template)
 
 
 def test_first_come_first_served() -> None:
@@ -108,6 +110,17 @@ def test_expiry() -> None:
     assert [] == queue.take_expired(10.0)
 
 
+def test_each_template_has_a_line() -> None:
+    """A template's jobs are taken in their order, past those of others, which keep theirs."""
+    queue, jobs = JobQueue(10, 1_000), [a_job(number, template=template) for number, template in enumerate("abab")]
+    for job in jobs:
+        queue.put(job)
+    assert ("a", "b", None) == (queue.oldest(), queue.oldest({"a"}), queue.oldest({"a", "b"}))
+    assert [jobs[1], jobs[3], None] == [queue.take("b"), queue.take("b"), queue.take("b")]
+    assert [jobs[0], jobs[2], None] == [queue.take(), queue.take(), queue.take()]
+    assert (None, 0, 0) == (queue.oldest(), len(queue), queue.bytes)
+
+
 class QueueAgainstModel(RuleBasedStateMachine):
     """Invariant: the queue holds what a plain list would, and ``bytes`` is the sum of its jobs."""
 
@@ -118,10 +131,12 @@ class QueueAgainstModel(RuleBasedStateMachine):
         self.taken: list[Job] = []
         self.count = 0
 
-    @rule(size=st.integers(0, 150), expires_s=st.integers(0, 10), uid=st.integers(1, 2))
-    def put(self, size: int, expires_s: int, uid: int) -> None:
+    @rule(
+        size=st.integers(0, 150), expires_s=st.integers(0, 10), uid=st.integers(1, 2), template=st.sampled_from("abc")
+    )
+    def put(self, size: int, expires_s: int, uid: int, template: str) -> None:
         self.count += 1
-        job = a_job(self.count, uid=uid, input_bytes=size, expires_s=expires_s)
+        job = a_job(self.count, uid=uid, input_bytes=size, expires_s=expires_s, template=template)
         held = sum(waiting.input_bytes for waiting in self.model)
         full = len(self.model) >= 5 or (bool(self.model) and held + size > 100)
         assert full == bool(self.queue.full_for(job))
@@ -134,6 +149,14 @@ class QueueAgainstModel(RuleBasedStateMachine):
         expected = self.model.pop(0) if self.model else None
         assert expected is self.queue.take()
         if expected is not None:
+            self.taken.append(expected)
+
+    @rule(template=st.sampled_from("abc"))
+    def take_of(self, template: str) -> None:
+        expected = next((job for job in self.model if job.template == template), None)
+        assert expected is self.queue.take(template)
+        if expected is not None:
+            self.model.remove(expected)
             self.taken.append(expected)
 
     @precondition(lambda self: self.taken)
@@ -161,6 +184,9 @@ class QueueAgainstModel(RuleBasedStateMachine):
         assert len(self.model) == len(self.queue)
         assert sum(job.input_bytes for job in self.model) == self.queue.bytes
         assert all(job.key in self.queue for job in self.model)
+        assert (self.model[0].template if self.model else None) == self.queue.oldest()
+        others = [job.template for job in self.model if job.template != "a"]
+        assert (others[0] if others else None) == self.queue.oldest(besides={"a"})
 
 
 TestQueueAgainstModel = QueueAgainstModel.TestCase

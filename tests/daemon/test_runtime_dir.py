@@ -369,3 +369,20 @@ def test_close_and_remove(run: Path) -> None:
     directory.close(remove=True)
     assert not run.exists()
     RuntimeDirectory(str(run)).close()
+
+
+def test_each_template_has_slots_of_its_own(run: Path) -> None:
+    """The default template's slots are there; another's are made beside them, empty whatever a dead daemon left."""
+    (run / "slots-light" / "old").mkdir(parents=True)
+    run.chmod(0o700)
+    directory = RuntimeDirectory(str(run))
+    try:
+        assert not (run / "slots-light").exists()
+        assert (run / "slots", run / "slots-light") == (
+            directory.slots_dir_of("science"),
+            directory.slots_dir_of("light"),
+        )
+        assert (0o700, []) == (mode_of(run / "slots-light"), list((run / "slots-light").iterdir()))
+    finally:
+        directory.close()
+    assert [] == list(run.glob("slots*"))

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tests.support import PACKAGE_PATHS
 
 from warmfork.errors import ExtraMissing
-from warmfork_daemon.template_link import INSTANCE_VARIABLE, template_environment
+from warmfork_daemon.template_link import INSTANCE_VARIABLE, copy_packages, template_environment
 
 LIST_B = [
     *("PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONIOENCODING", "LANG", "LC_ALL", "LC_CTYPE", "HOME"),
     *("TMP", "TMPDIR", "TEMP", "MPLCONFIGDIR", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"),
 ]
-SWITCHES = ["PYTHONSAFEPATH", "MPLBACKEND", "MALLOC_ARENA_MAX"]
+SWITCHES = ["PYTHONSAFEPATH", "MPLBACKEND", "MALLOC_ARENA_MAX", "JE_ARROW_MALLOC_CONF"]
 PASSED_ON = ["PATH", "PYTHONHOME", "LANG", "LC_ALL", "LC_CTYPE"]
 SECRETS = {
     "WARMFORK_KEY_FILE": "/etc/key",
@@ -46,7 +46,7 @@ def made(environ: dict[str, str]) -> dict[str, str]:
 
 
 def test_only_the_whitelist() -> None:
-    """With everything set, the names are list B, three switches and the mark; no secret's value is in any."""
+    """With everything set, the names are list B, four switches and the mark; no secret's value is in any."""
     environ = {**dict.fromkeys(LIST_B, "/given"), **SECRETS}
     found = made(environ)
     assert sorted([*LIST_B, *SWITCHES, INSTANCE_VARIABLE]) == sorted(found)
@@ -127,3 +127,36 @@ def test_the_worker_is_not_imported() -> None:
     environment = {"PYTHONPATH": PACKAGE_PATHS, "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
+
+
+def test_another_interpreter_gets_its_packages_alone() -> None:
+    """Neither the daemon's search path nor its home leads another Python to libraries that were not built for it."""
+    environ = {**dict.fromkeys(LIST_B, "/given"), "PYTHONPATH": "/daemon/site-packages"}
+    found = template_environment(environ, scratch_dir="/scratch", instance="mark", packages_dir="/scratch/packages")
+    assert "/scratch/packages" == found["PYTHONPATH"]
+    assert "PYTHONHOME" not in found
+    assert {"PYTHONHOME"} == set(made(environ)) - set(found)
+
+
+def test_the_copied_packages_are_enough(tmp_path: Path) -> None:
+    """A Python without any site-packages runs the template's first lines with the copy alone; copying twice is no error."""
+    for _ in range(2):
+        copy_packages(str(tmp_path / "packages"))
+    assert ["msgpack", "warmfork", "warmfork_worker"] == sorted(os.listdir(tmp_path / "packages"))
+    environment = template_environment(
+        {}, scratch_dir=str(tmp_path), instance="mark", packages_dir=str(tmp_path / "packages")
+    )
+    program = (
+        "import sys, warmfork_worker.template, msgpack; from warmfork.wire import control;"
+        "print(control.decode(control.encode(control.Release(7))).worker_id, msgpack.__file__)"
+    )
+    for pure in ("", "1"):
+        found = subprocess.run(
+            [sys.executable, "-S", "-c", program],
+            env={**environment, "MSGPACK_PUREPYTHON": pure},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"7 {tmp_path}/packages/msgpack/__init__.py\n" == found.stdout

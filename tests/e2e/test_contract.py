@@ -5,10 +5,13 @@ Rows of the shim (10, 13, 17 to 23, 25) are in ``tests/client/test_compat*.py``;
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.support import ROOT
+from tests.support import ROOT, Served
 
 from warmfork import Client
 
@@ -86,7 +89,7 @@ WRITES = {
     "savefig": "plt.plot([1]); plt.savefig('/etc/warmfork-x.png')",
     "parent": "open('../../escape', 'w')",
     "link": "os.symlink('/etc', 'l'); open('l/warmfork-x', 'w')",
-    "tmp": "open('/tmp/warmfork-x', 'w')",
+    "var tmp": "open('/var/tmp/warmfork-x', 'w')",
 }
 
 
@@ -96,6 +99,22 @@ def test_row_07_writes_stay_inside(client: Client, way: str) -> None:
     result = client.execute(WRITES[way])
     assert result.error is not None
     assert "PermissionError" == result.error.type, result.stderr
+
+
+def test_row_07_tmp_is_the_jobs_own(client: Client) -> None:
+    """CONTRACT row 7: with namespaces /tmp is private: empty, writable, and nothing of it is on the host or in the next job."""
+    code = "print(os.listdir('/tmp')); open('/tmp/warmfork-x', 'w').write('x')"
+    assert ["[]\n"] * 5 == [client.execute(code).stdout for _ in range(5)]
+    assert not os.path.exists("/tmp/warmfork-x")
+
+
+def test_row_07_tmp_is_refused_without_namespaces(serve: Callable[..., Served], short_dir: Path) -> None:
+    """CONTRACT row 7: where there is no private /tmp, a write there is refused and the hint names $TMPDIR."""
+    with serve("--guard-off", "namespaces,uid", directory=short_dir).client() as client:
+        error = client.execute("open('/tmp/warmfork-x', 'w')").error
+    assert error is not None
+    assert "PermissionError" == error.type
+    assert "TMPDIR" in error.message
 
 
 def test_row_07_writes_inside_work(client: Client) -> None:

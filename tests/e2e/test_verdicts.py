@@ -140,13 +140,27 @@ def test_a_caught_memory_error_is_the_jobs_own_affair(client: Client) -> None:
         ("import os; os._exit(7)", "exit code 7"),
     ],
 )
-def test_a_worker_that_ends_without_its_report_crashed(client: Client, code: str, said: str) -> None:
+def test_a_worker_that_ends_without_its_report_crashed(unguarded: Client, code: str, said: str) -> None:
     """A signal or an exit past Python is crashed, told by the kernel's word; the next job runs."""
-    result = client.execute(code, policy="off")
+    result = unguarded.execute(code, policy="off")
     assert "crashed" == result.verdict
     assert result.error is not None
     assert said in result.error.message
-    assert client.execute("print('next')").ok
+    assert unguarded.execute("print('next')").ok
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+        ("import os; os.abort()", "SIGSEGV"),  # the guard refuses the signal to itself; libc then ends by a trap
+        ("import os; os._exit(7)", "exit code 7"),
+    ],
+)
+def test_a_guarded_worker_that_ends_without_its_report_crashed(client: Client, code: str, said: str) -> None:
+    """Under the guard too a worker's own end is told by the kernel's word."""
+    result = client.execute(code, policy="off")
+    assert ("crashed", True) == (result.verdict, said in (result.error.message if result.error else ""))
 
 
 def test_cpu_limit(client: Client) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from warmfork_worker.preload import DEFAULT_PRELOAD, preload, single_threaded
+from warmfork_worker.preload import (
+    DEFAULT_PRELOAD,
+    SCIENCE_PRELOAD,
+    STANDARD_PRELOAD,
+    ThreadsLeft,
+    modules_for,
+    preload,
+    single_threaded,
+)
 
 
 @pytest.fixture
@@ -91,3 +99,66 @@ def test_single_threaded_sees_a_second_thread() -> None:
     finally:
         release.set()
         thread.join()
+
+
+THREADED = """
+import threading
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait)
+thread.start()
+"""
+PASSING = """
+import threading
+timer = threading.Timer(60, print)
+timer.start()
+timer.cancel()
+"""
+
+
+def test_a_module_that_leaves_a_thread_is_named(module_dir: Path) -> None:
+    """The first module after whose import there are more threads is named; what comes after it is not imported."""
+    (module_dir / "wf_threaded.py").write_text(THREADED)
+    (module_dir / "wf_user.py").write_text("import wf_threaded\n")
+    (module_dir / "wf_later.py").write_text("")
+    try:
+        with pytest.raises(ThreadsLeft) as caught:
+            preload(["csv", "wf_user", "wf_later"])
+        assert ("wf_user", 1) == (caught.value.module, caught.value.threads)
+        assert "wf_later" not in sys.modules
+    finally:
+        sys.modules["wf_threaded"].stop.set()
+        sys.modules["wf_threaded"].thread.join()
+
+
+def test_a_thread_that_ends_is_none(module_dir: Path) -> None:
+    """A timer that is set and cancelled by the import, as matplotlib's is, counts for nothing."""
+    (module_dir / "wf_timer.py").write_text(PASSING)
+    assert [""] == [module.error for module in preload(["wf_timer"])]
+
+
+def test_what_is_left_out_is_reported(module_dir: Path) -> None:
+    """A module that is to be left out, or is below one, is reported in its place and not imported."""
+    for name in ("wf_out", "wf_outer"):
+        (module_dir / name).mkdir()
+        (module_dir / name / "__init__.py").write_text("")
+        (module_dir / name / "part.py").write_text("")
+    loaded = preload(["wf_out", "wf_out.part", "wf_outer.part"], left_out=["wf_out"])
+    assert ["wf_out", "wf_out.part", "wf_outer.part"] == [module.name for module in loaded]
+    assert [True, True, False] == ["starts threads" in module.error for module in loaded]
+    assert ("wf_out" in sys.modules, "wf_outer" in sys.modules) == (False, True)
+
+
+def test_an_error_is_bounded(module_dir: Path) -> None:
+    """A message of any length and any characters fits into the wire's bound."""
+    (module_dir / "wf_wordy.py").write_text("raise ImportError('\\udc80' + 'x' * 5_000)\n")
+    (wordy,) = preload(["wf_wordy"])
+    assert wordy.error.startswith("ImportError: ?x")
+    assert 500 == len(wordy.error)
+
+
+def test_bases() -> None:
+    """On science everything is there, on none the standard library alone; what is named twice comes once."""
+    assert (*DEFAULT_PRELOAD, "scipy") == modules_for("science", ["scipy", "numpy"])
+    assert (*STANDARD_PRELOAD, "scipy") == modules_for("none", ["scipy", "csv"])
+    assert {name.split(".")[0] for name in STANDARD_PRELOAD} <= sys.stdlib_module_names
+    assert not {name.split(".")[0] for name in SCIENCE_PRELOAD} & sys.stdlib_module_names

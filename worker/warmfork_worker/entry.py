@@ -2,14 +2,14 @@
 
 The order matters. Everything that binds the job stands before the job is read, any failure ends the process before
 that, and all of it happens while the worker waits idle, so that it costs a job nothing:
-streams, parent-death signal, process group, rlimits, no_new_privs, descriptors, randomness, directories, streams as
-Python objects, a dry run, the kernel's guard (``enter_kernel_guard``), "ready", and only then the read.
+streams, the slot's mounts, the guard's first part (``KernelGuard.limit``), parent-death signal, process group, randomness,
+directories, streams as Python objects, a dry run, the guard's last part (``KernelGuard.close``), "ready", and only then
+the read.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import tempfile
@@ -17,13 +17,14 @@ import traceback
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from warmfork.wire import control
-from warmfork_worker import randomness, streams, syscalls
+from warmfork_worker import randomness, streams
 from warmfork_worker.channel import READY, read_order, send_report, wait_to_be_killed
-from warmfork_worker.kernel_guard import enter_kernel_guard
+from warmfork_worker.kernel import calls
+from warmfork_worker.kernel.guard import KernelGuard
+from warmfork_worker.kernel.rlimits import set_for_job
 from warmfork_worker.policy import Guard
 from warmfork_worker.run import prepare, run_job
-from warmfork_worker.slots import Slot
+from warmfork_worker.slots import Slot, Slots
 
 EXIT_BEFORE_JOB: Final = 70
 
@@ -33,14 +34,16 @@ class WorkerSetup:
     """What the template prepared for every worker.
 
     Attributes:
-        start: the daemon's orders to the template.
         template_pid: whose child the worker must still be.
+        slots: puts a worker's directories in place.
+        kernel_guard: the boundary.
         guard: the Python-level policies, built.
         cjk_family: font family that draws Chinese text, empty if there is none.
     """
 
-    start: control.Start
     template_pid: int
+    slots: Slots
+    kernel_guard: KernelGuard
     guard: Guard
     cjk_family: str
 
@@ -60,9 +63,11 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         os.close(stdout_fd)
         os.close(stderr_fd)
         channel = socket.socket(fileno=channel_fd)
-        _enter(setup, slot)
+        _enter(setup, slot, channel)
         channel.sendall(READY)
         order = read_order(channel)
+        if order is not None:
+            set_for_job(order.address_bytes, order.cpu_s)
     except BaseException:
         traceback.print_exc()
         os._exit(EXIT_BEFORE_JOB)
@@ -74,43 +79,21 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
     os._exit(0)
 
 
-def _enter(setup: WorkerSetup, slot: Slot) -> None:
-    syscalls.die_with_parent()
+def _enter(setup: WorkerSetup, slot: Slot, channel: socket.socket) -> None:
+    setup.slots.enter(slot)
+    setup.kernel_guard.limit()
+    calls.die_with_parent()  # after every change of credentials, which may clear it
     if os.getppid() != setup.template_pid:
         os._exit(EXIT_BEFORE_JOB)  # the template died between the fork and the call above
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):  # which the template ignores
         signal.signal(number, signal.SIG_DFL)
-    _set_limits(setup.start)
-    syscalls.set_no_new_privileges()
     randomness.reseed()
     _enter_directories(slot)
     streams.replace_output()
     prepare(setup.guard, slot)
-    enter_kernel_guard(slot)
-
-
-def _set_limits(start: control.Start) -> None:
-    """The daemon's maxima; what a request asks for is set from outside before the job is sent."""
-    limits = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_MSGQUEUE: 0,
-        resource.RLIMIT_FSIZE: start.file_bytes_max,
-        resource.RLIMIT_NOFILE: start.open_files_max,
-        resource.RLIMIT_AS: _address_space_bytes() + start.memory_bytes_max,
-        resource.RLIMIT_CPU: start.cpu_s_max,
-    }
-    for kind, limit in limits.items():
-        hard = resource.getrlimit(kind)[1]
-        value = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (value, value))
-
-
-def _address_space_bytes() -> int:
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[0]) * resource.getpagesize()
+    setup.kernel_guard.close((slot.work_dir, slot.temp_dir), (channel.fileno(),))
 
 
 def _enter_directories(slot: Slot) -> None:

@@ -1,17 +1,22 @@
-"""Imports the libraries that jobs use, once, in the template: a missing or broken one never stops the others."""
+"""Imports the libraries that jobs use, once, in the template: a missing or broken one never stops the others.
+
+One that starts threads does: a thread cannot be undone, and a process with threads cannot be forked safely. It is named,
+the template is started again, and the second time it is left out.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from warmfork_worker.kernel.proc import thread_count
+
 # What jobs ask for by name, then what those libraries import lazily in the middle of a first chart, table or PDF.
-DEFAULT_PRELOAD: Final[tuple[str, ...]] = (
+SCIENCE_PRELOAD: Final[tuple[str, ...]] = (
     "numpy",
     "pandas",
     "matplotlib",
@@ -32,6 +37,8 @@ DEFAULT_PRELOAD: Final[tuple[str, ...]] = (
     "PIL.PngImagePlugin",
     "PIL.JpegImagePlugin",
     "PIL.GifImagePlugin",
+)
+STANDARD_PRELOAD: Final[tuple[str, ...]] = (
     "asyncio",
     "bz2",
     "csv",
@@ -47,6 +54,23 @@ DEFAULT_PRELOAD: Final[tuple[str, ...]] = (
     "xml.etree.ElementTree",
     "zoneinfo",
 )
+DEFAULT_PRELOAD: Final = (*SCIENCE_PRELOAD, *STANDARD_PRELOAD)
+
+_SETTLE_S: Final = 1.0
+
+
+class ThreadsLeft(Exception):
+    """Importing a module left threads behind.
+
+    Attributes:
+        module: as it stands in the list.
+        threads: how many more there are than before.
+    """
+
+    def __init__(self, module: str, threads: int) -> None:
+        super().__init__(f"importing {module} started {threads} thread(s)")
+        self.module = module
+        self.threads = threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +90,50 @@ class Loaded:
     error: str
 
 
-def preload(modules: Sequence[str] = DEFAULT_PRELOAD) -> tuple[Loaded, ...]:
+def modules_for(base: str, extra: Sequence[str]) -> tuple[str, ...]:
+    """All modules of a template on ``base`` (``science`` or ``none``) with these extra ones, each once, in order."""
+    return tuple(dict.fromkeys((*(DEFAULT_PRELOAD if base == "science" else STANDARD_PRELOAD), *extra)))
+
+
+def preload(modules: Sequence[str] = DEFAULT_PRELOAD, left_out: Collection[str] = ()) -> tuple[Loaded, ...]:
     """Import ``modules`` in order and select matplotlib's Agg backend as soon as matplotlib is there.
 
+    Args:
+        modules: dotted names.
+        left_out: those that are known to start threads; they and what is below them are reported and not imported.
+
     Returns one record per module, in order. An ``Exception`` or ``SystemExit`` raised by an import is recorded in its
-    ``error`` and goes no further.
+    ``error`` and goes no further. Raises ThreadsLeft at the first import after which there are more threads than before.
     """
-    return tuple(_load(name) for name in modules)
+    loaded = []
+    for name in modules:
+        if any(name == culprit or name.startswith(f"{culprit}.") for culprit in left_out):
+            loaded.append(
+                Loaded(name, "", 0.0, "left out: importing it starts threads, and then no worker can be forked")
+            )
+            continue
+        before = thread_count()
+        loaded.append(_load(name))
+        threads = _threads_beyond(before)
+        if threads:
+            raise ThreadsLeft(name, threads)
+    return tuple(loaded)
 
 
 def single_threaded() -> bool:
-    """True when this process has one thread by the kernel's count; ``threading`` does not see native pools."""
-    return len(os.listdir("/proc/self/task")) == 1
+    """True when this process has one thread."""
+    return thread_count() == 1
+
+
+def _threads_beyond(before: int) -> int:
+    """How many threads more there are than ``before``, once those that are about to end have had time to.
+
+    matplotlib sets a timer while it lists fonts and cancels it: that thread may outlive the import by a moment.
+    """
+    due_s = time.monotonic() + _SETTLE_S
+    while (more := thread_count() - before) > 0 and time.monotonic() < due_s:
+        time.sleep(0.001)
+    return max(0, more)
 
 
 def _load(name: str) -> Loaded:
@@ -90,7 +146,8 @@ def _load(name: str) -> Loaded:
         found = getattr(module, "__version__", "")
         version = found if isinstance(found, str) else ""
     except (Exception, SystemExit) as caught:
-        error = f"{type(caught).__name__}: {caught}"
+        # numpy's own message about a wrong build is a page long; the wire takes 2,000 characters.
+        error = f"{type(caught).__name__}: {caught}"[:500].encode("utf-8", "replace").decode()
     return Loaded(name, version, time.perf_counter() - started, error)
 
 

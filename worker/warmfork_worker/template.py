@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -21,18 +20,20 @@ from typing import Final, NoReturn
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
-from warmfork_worker import syscalls
 from warmfork_worker.entry import WorkerSetup, become_worker
 from warmfork_worker.fonts import FontReport, install_fonts
+from warmfork_worker.kernel import calls
+from warmfork_worker.kernel.guard import KernelGuard
+from warmfork_worker.kernel.rlimits import Limits
+from warmfork_worker.launch import World, own_pid
 from warmfork_worker.policy import Guard, default_readable_roots
-from warmfork_worker.preload import DEFAULT_PRELOAD, Loaded, preload, single_threaded
+from warmfork_worker.preload import Loaded, ThreadsLeft, modules_for, preload, single_threaded
 from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
-from warmfork_worker.slots import Slot, make_slot
+from warmfork_worker.slots import Slot
 
-# Sent to a whole process group by terminals, timeout(1) and service managers. They are the daemon's business: a template
-# that died of one beside its daemon would leave the slots to nobody.
-GROUP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
 
 
 @dataclass(slots=True)
@@ -49,11 +50,13 @@ class Template:
     Args:
         link: the control socket, connected.
         start: the daemon's first packet.
+        world: what was entered before anything was imported.
     """
 
-    def __init__(self, link: socket.socket, start: control.Start) -> None:
+    def __init__(self, link: socket.socket, start: control.Start, world: World) -> None:
         self._link = link
         self._start = start
+        self._world = world
         self._children: dict[int, _Child] = {}
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
@@ -62,28 +65,57 @@ class Template:
     def prepare(self) -> None:
         """Preload, install fonts, rehearse, freeze; then say ready. Ends the process if a library left a thread."""
         start = self._start
-        loaded = preload((*DEFAULT_PRELOAD, *start.preload))
-        font = install_fonts(start.font_dirs)
-        watch_saves()
-        if start.rehearse:
-            rehearse()
+        try:
+            loaded = preload(modules_for(start.base, start.preload), start.left_out)
+        except ThreadsLeft as left:
+            self._send(control.Threaded(left.module, left.threads))
+            os._exit(0)  # not by sys.exit, which would wait for the threads
+        font = FontReport()
+        if "matplotlib.figure" in sys.modules:
+            font = install_fonts(start.font_dirs)
+            watch_saves()
+            if start.rehearse:
+                rehearse()
         self._setup = WorkerSetup(
-            start=start,
             template_pid=os.getpid(),
+            slots=self._world.slots,
+            kernel_guard=self._kernel_guard(font),
             guard=Guard(self._readable(font)),
             cjk_family=font.family,
         )
         if not single_threaded():
-            sys.exit("a preloaded library started a thread; a template with threads cannot fork safely")
+            sys.stderr.write("a library started a thread after its import; a template with threads cannot fork safely\n")
+            os._exit(1)
         gc.collect()
         gc.freeze()
-        syscalls.outlive_parent()
+        if self._world.private:
+            calls.set_dumpable(False)
+        else:
+            calls.outlive_parent()  # from here on there are slots to wipe
         os.nice(start.nice)  # only now: on a busy machine a template that imports politely is never ready
-        self._send(control.Ready(_describe(start.name, loaded, font)))
+        self._send(control.Ready(_describe(start.name, loaded, font), own_pid(), self._world.layers))
+
+    def _kernel_guard(self, font: FontReport) -> KernelGuard:
+        start, world = self._start, self._world
+        limits = Limits(
+            start.file_bytes_max, start.open_files_max, start.memory_bytes_max, start.cpu_s_max, start.threads_max
+        )
+        return KernelGuard(
+            limits,
+            world.trees,
+            (*self._own_readable(font), *(_ACCOUNTS if world.private else ())),
+            identity=world.identity,
+            mounted_slots=world.private,
+            use_landlock=world.active("landlock"),
+            use_seccomp=world.active("seccomp"),
+        )
 
     def _readable(self, font: FontReport) -> tuple[str, ...]:
+        return (*default_readable_roots(), *self._own_readable(font))
+
+    def _own_readable(self, font: FontReport) -> tuple[str, ...]:
         own = (os.environ.get("MPLCONFIGDIR", ""), os.path.dirname(font.path), *self._start.font_dirs)
-        return (*default_readable_roots(), *filter(None, own))
+        return tuple(filter(None, own))
 
     def serve(self) -> None:
         """Fork, reap and wipe until the control socket ends."""
@@ -116,19 +148,19 @@ class Template:
     def _fork(self, order: control.Fork, fds: list[int]) -> None:
         assert single_threaded(), "the template grew a thread"
         try:
-            slot = make_slot(self._start.slots_dir, order.slot)
+            slot = self._world.slots.make(order.slot)
         except OSError as problem:
             self._send(control.ForkFailed(order.worker_id, f"making the slot: {problem}"))
             return
         try:
             pid = os.fork()
         except OSError as problem:
-            os.close(slot.work_fd)
-            wipe_tree(slot.path)
+            slot.close()
+            self._world.slots.wipe(slot)
             self._send(control.ForkFailed(order.worker_id, f"fork: {problem}"))
             return
         if pid == 0:
-            self._close_inherited(slot.work_fd)
+            self._close_inherited()
             become_worker(self._setup, slot, fds)
         # The child cannot be reaped by anyone else, so its pid is still its own here.
         child = _Child(order.worker_id, pid, slot, os.pidfd_open(pid))
@@ -137,15 +169,14 @@ class Template:
         self._by_pidfd[child.pidfd] = child
         self._poll.register(child.pidfd, select.POLLIN)
         self._send(control.Forked(order.worker_id, pid), [child.pidfd, slot.work_fd])
+        slot.close()  # the daemon and the worker have theirs
 
-    def _close_inherited(self, own_work_fd: int) -> None:
+    def _close_inherited(self) -> None:
         """In the child: close what belongs to the template and to siblings, by name (a library may own descriptors)."""
         self._link.close()
-        os.close(own_work_fd)
         for sibling in self._children.values():
             if sibling.pidfd is not None:
                 os.close(sibling.pidfd)
-            os.close(sibling.slot.work_fd)
 
     def _reap(self, child: _Child) -> None:
         assert child.pidfd is not None
@@ -166,8 +197,7 @@ class Template:
         if child.pidfd is not None:
             signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
             self._reap(child)
-        os.close(child.slot.work_fd)
-        wipe_tree(child.slot.path)
+        self._world.slots.wipe(child.slot)
 
     def leave(self) -> None:
         """Kill every worker, reap it, and wipe its slot and whatever else stands among the slots."""
@@ -176,6 +206,8 @@ class Template:
                 signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
         for worker_id in list(self._children):
             self._release(worker_id)
+        if self._world.private:
+            return  # the mounts end with us
         with contextlib.suppress(FileNotFoundError):  # a daemon that stopped in order was here first
             for name in os.listdir(self._start.slots_dir):
                 wipe_tree(os.path.join(self._start.slots_dir, name))
@@ -192,22 +224,9 @@ def _describe(name: str, loaded: tuple[Loaded, ...], font: FontReport) -> Templa
     return TemplateInfo(name, version, libraries, font.family)
 
 
-def run_template(control_fd: int) -> NoReturn:
+def run_template(link: socket.socket, start: control.Start, world: World) -> NoReturn:
     """Be the template on this control socket until it ends; then exit the process."""
-    link = socket.socket(fileno=control_fd)
-    syscalls.die_with_parent()
-    daemon_pid, _, _ = struct.unpack("iII", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if os.getppid() != daemon_pid:
-        os._exit(0)  # the daemon died before the call above: nothing would tell us
-    packet = link.recv(control.PACKET_BYTES_MAX)
-    if not packet:
-        os._exit(0)
-    start = control.decode(packet)
-    if not isinstance(start, control.Start):
-        sys.exit("the first control packet is not Start")
-    for number in GROUP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    template = Template(link, start)
+    template = Template(link, start, world)
     template.prepare()
     try:
         template.serve()

@@ -21,6 +21,7 @@ _SUMMARY_OF: Final = {
     "run": "run a Python file and save the charts it draws",
     "serve": "run the daemon",
     "status": "show how the daemon is",
+    "keys": "make the keys for talking to a daemon over TCP",
     "config": "print the daemon's effective configuration",
 }
 

@@ -51,6 +51,7 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
         "formats": args.format,
         "policy": args.policy,
         "template": args.template,
+        "redact": args.redact,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 import threading
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from warmfork.cli import exits
+from warmfork.cli.connection import add_connection_flags, connection_of
+from warmfork.cli.extra import daemon_extra
 from warmfork.cli.report import print_json, print_result
 from warmfork.cli.request import parse_formats, parse_variable, request_of
 from warmfork.cli.saving import Saver
-from warmfork.cli.sizes import parse_address, parse_seconds, parse_size
+from warmfork.cli.sizes import parse_seconds, parse_size
 from warmfork.cli.terminal import say
 from warmfork.client import Client
 from warmfork.embedding import embedded
 from warmfork.errors import DaemonUnreachable, ProtocolError, WarmforkError
 from warmfork.results import Result
-from warmfork.wire.records import POLICIES
+from warmfork.wire.records import POLICIES, TEMPLATE_DEFAULT
 
 DESCRIPTION: Final = """\
 Run a Python file in a fresh, guarded process with numpy, pandas, matplotlib and seaborn already imported. What it
@@ -33,6 +36,7 @@ examples:
   warmfork run report.py --file sales.csv --var 'year=2024' --var 'title="Sales"'
   warmfork run slow.py --timeout 10 --memory 512M
   echo 'print(1 + 1)' | warmfork run - --json
+  warmfork run solve.py --template light
 
 charts: a figure is saved as chart-1.png, chart-2.png …, an image that the code saved under its own base name. A file
 that is there already and differs is left alone, and the next free name is used (chart-1-2.png), unless --overwrite is
@@ -72,10 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stdin", metavar="FILE", help="what the code reads from its stdin ('-': ours)")
     parser.add_argument("--policy", choices=POLICIES, help="of the Python layer (default: the daemon's)")
-    parser.add_argument("--template", metavar="NAME", help="which template of the daemon (default: the daemon's)")
-    parser.add_argument(
-        "--address", metavar="ADDRESS", type=parse_address, help="of the daemon; no private one is started then"
-    )
+    parser.add_argument("--template", metavar="NAME", help="which template of the daemon (default: science)")
+    parser.add_argument("--redact", action="store_true", help="mask secrets in the job's output and error")
+    add_connection_flags(parser, note="; no private one is started then")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what is done")
 
 
@@ -112,15 +115,25 @@ def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
 
 def _run_somewhere(args: argparse.Namespace, request: dict[str, Any]) -> Result:
     try:
-        with Client(args.address) as client:
+        with Client(**connection_of(args)) as client:
             return _execute_interruptibly(client, request)
     except DaemonUnreachable as problem:
         if args.address:
             raise
         if args.verbose:
             say(f"{problem}; starting a private daemon for this job")
-    with embedded(policy="strict", workers=1) as client:
+    with embedded(policy="strict", workers=1, settings=_settings_for(args.template)) as client:
         return _execute_interruptibly(client, request)
+
+
+def _settings_for(template: str | None) -> dict[str, Any]:
+    """What a private daemon is told so that it has this template: by itself it reads no file. Raises ConfigError."""
+    if template is None or template == TEMPLATE_DEFAULT:
+        return {}
+    with daemon_extra():
+        from warmfork_daemon.config import load, settings_of
+    # The default template comes up first whatever is named; it need not be made fast for a job of another.
+    return {"template.rehearse": False, **settings_of(load(environ=os.environ), template)}
 
 
 def _execute_interruptibly(client: Client, request: dict[str, Any]) -> Result:

@@ -2,6 +2,9 @@
 
 A file with other bytes is left alone and the next free name is used (``chart-1-2.png``); the same bytes are not written
 twice, so that running a script again does not pile up copies. ``overwrite`` replaces regular files.
+
+Names come from the job: nothing is written outside the directory, through a link, hidden, or under a name that could
+steer a terminal. A name that is in the way, or too long once numbered, gives way to the next one; it fails no other file.
 """
 
 from __future__ import annotations
@@ -9,17 +12,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from warmfork.cli.exits import UsageError
+from warmfork.cli.terminal import harmless_name
 from warmfork.results import Chart
 
 _EXTENSION_OF: Final = {"image/png": "png", "image/svg+xml": "svg", "application/pdf": "pdf", "image/jpeg": "jpg"}
-_ODD: Final = re.compile(r"[\x00-\x1f\x7f/\\]")
+_NAME_BYTES_MAX: Final = 255
+_SUFFIX_BYTES_MAX: Final = 32
 
 
 class Saver:
@@ -54,16 +58,29 @@ class Saver:
         return {name: self._save(name, data) for name, data in files.items()}
 
     def _save(self, name: str, data: bytes) -> Path:
-        wanted = self._out / name
-        if wanted.parent != self._out:
-            wanted.parent.mkdir(parents=True, exist_ok=True)
-            if not wanted.parent.resolve().is_relative_to(self._out.resolve()):
-                raise OSError(None, "a link leads out of the directory", str(wanted))
+        *parents, base = (harmless_name(part) or "_" for part in name.split("/"))
+        directory = self._out
+        for parent in parents:
+            directory = self._make_directory(directory, parent)
         for number in itertools.count(1):
-            path = wanted if number == 1 else wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+            path = directory / _numbered(base, number)
             if path not in self._used and self._write(path, data):
                 self._used.add(path)
                 return path
+        raise AssertionError("count() does not end")
+
+    def _make_directory(self, above: Path, name: str) -> Path:
+        """A directory of this name, or of the next free one where a file has it."""
+        for number in itertools.count(1):
+            path = above / _numbered(name, number)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                if not path.is_dir():
+                    continue
+                if not path.resolve().is_relative_to(self._out.resolve()):
+                    raise OSError(None, "a link leads out of the directory", str(path)) from None
+            return path
         raise AssertionError("count() does not end")
 
     def _write(self, path: Path, data: bytes) -> bool:
@@ -92,9 +109,18 @@ class Saver:
         return True
 
 
+def _numbered(name: str, number: int) -> str:
+    """``table-2.csv`` for the second ``table.csv``; the stem is cut where the whole would be too long for a file system."""
+    stem, suffix = os.path.splitext(name)
+    if len(suffix.encode()) > _SUFFIX_BYTES_MAX:
+        stem, suffix = name, ""
+    ending = suffix if number == 1 else f"-{number}{suffix}"
+    return stem.encode()[: _NAME_BYTES_MAX - len(ending.encode())].decode(errors="ignore") + ending
+
+
 def _chart_name(chart: Chart, order: Sequence[int | None]) -> str:
     """The saved file's own base name, or ``chart-N`` with N counting figures, so that png and svg of one share it."""
     if chart.file_name is not None:
-        name = _ODD.sub("_", PurePosixPath(chart.file_name).name).lstrip(".")
+        name = harmless_name(PurePosixPath(chart.file_name).name)
         return name or f"chart.{_EXTENSION_OF[chart.media_type]}"
     return f"chart-{order.index(chart.figure_number) + 1}.{_EXTENSION_OF.get(chart.media_type, 'bin')}"

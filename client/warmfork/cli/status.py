@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from warmfork.cli.sizes import parse_address, show_bytes, show_seconds
+from warmfork.cli.connection import add_connection_flags, connection_of
+from warmfork.cli.sizes import show_bytes, show_seconds
 from warmfork.cli.terminal import one_line
 from warmfork.client import Client
 
@@ -25,17 +26,12 @@ exit codes: 0 it answered, 69 no daemon answered.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object: sizes in bytes, times in seconds")
-    parser.add_argument(
-        "--address",
-        metavar="ADDRESS",
-        type=parse_address,
-        help="of the daemon, such as ipc:///run/warmfork/warmfork.sock (default: the first that answers)",
-    )
+    add_connection_flags(parser, note=", such as ipc:///run/warmfork/warmfork.sock (default: the first that answers)")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Ask and print. Raises DaemonUnreachable."""
-    with Client(args.address) as client:
+    with Client(**connection_of(args)) as client:
         status = client.status()
     if args.json:
         sys.stdout.write(json.dumps(status, indent=2) + "\n")

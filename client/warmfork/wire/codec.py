@@ -58,11 +58,13 @@ def unpack(
         use_list=True,
         ext_hook=ext_hook or _refuse_extension,
         max_buffer_size=max(bytes_max, 1),
+        read_size=max(len(data), 1),
         max_str_len=string_bytes_max,
         max_bin_len=string_bytes_max,
         max_ext_len=string_bytes_max,
-        max_array_len=items_max,
-        max_map_len=items_max,
+        # A container's place is allocated when its header is read: never more than the data could fill.
+        max_array_len=min(items_max, len(data)),
+        max_map_len=min(items_max, len(data) // 2),
     )
     try:
         unpacker.feed(data)
@@ -75,10 +77,7 @@ def unpack(
         raise ProtocolError(f"not well-formed packed data: {type(problem).__name__}: {problem}") from None
     if consumed != len(data):
         raise ProtocolError(f"{len(data) - consumed} bytes follow the packed value")
-    if any_keys:
-        _check_nesting(value, nesting_max)
-    else:
-        _check_nesting_and_keys(value, nesting_max)
+    _check_plain(value, nesting_max, any_keys)
     return value
 
 
@@ -86,30 +85,31 @@ def _refuse_extension(code: int, payload: bytes) -> Any:
     raise ProtocolError(f"extension type {code} is not part of the protocol")
 
 
-def _check_nesting(value: Any, nesting_max: int) -> None:
+def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
+    """Raise ProtocolError for what msgpack lets through: deep nesting, byte keys, its own Timestamp objects."""
     level = [value]
     for _ in range(nesting_max + 1):
         inner: list[Any] = []
         for item in level:
-            if type(item) in (list, tuple, set, frozenset):
-                inner.extend(item)
-            elif type(item) is dict:
+            kind = type(item)
+            if kind is dict:
+                if any_keys:
+                    inner.extend(item)
+                else:
+                    _check_keys(item)
                 inner.extend(item.values())
+            elif kind in (list, tuple, set, frozenset):
+                inner.extend(item)
+            elif kind is msgpack.Timestamp:
+                # Extension type -1 never reaches an ext_hook: msgpack makes an object of its own of it.
+                raise ProtocolError("extension type -1 is not part of the protocol")
         if not inner:
             return
         level = inner
     raise ProtocolError(f"containers are nested deeper than {nesting_max}")
 
 
-def _check_nesting_and_keys(value: Any, nesting_max: int) -> None:
-    _check_nesting(value, nesting_max)
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if type(item) is list:
-            stack.extend(item)
-        elif type(item) is dict:
-            for key, inner in item.items():
-                if type(key) is not str:
-                    raise ProtocolError(f"a map key is {type(key).__name__} where only strings are allowed")
-                stack.append(inner)
+def _check_keys(mapping: dict[Any, Any]) -> None:
+    for key in mapping:
+        if type(key) is not str:
+            raise ProtocolError(f"a map key is {type(key).__name__} where only strings are allowed")

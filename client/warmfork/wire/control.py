@@ -2,7 +2,8 @@
 
 Daemon to template: ``Start`` once, then ``Fork`` (with the worker's channel, stdout and stderr as passed file
 descriptors) and ``Release``. Template to daemon: ``Ready`` once, then ``Forked`` (with a pidfd and a descriptor of the
-working directory), ``ForkFailed`` and ``Exited``. The end of the socket tells the template to leave.
+working directory), ``ForkFailed`` and ``Exited``; or, in place of ``Ready``, ``Threaded``, after which it leaves. The
+end of the socket tells the template to leave.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from warmfork.wire.fields import Fields
 from warmfork.wire.messages import decode_template, encode_template
 from warmfork.wire.records import TemplateInfo
 
+LAYERS: Final = ("seccomp", "landlock", "namespaces", "threads", "uid")
+"""Of the kernel guard: system calls; files, TCP, signals; own root, pids and network; a thread limit a job; not root."""
 PACKET_BYTES_MAX: Final = 128 * limits.KIB
 FDS_MAX: Final = 3
+BASES: Final = ("science", "none")
 _PID_MAX: Final = 1 << 31
 _WORKER_ID_MAX: Final = 1 << 53
 
@@ -29,7 +33,9 @@ class Start:
 
     Attributes:
         name: what requests call it.
-        preload: modules to import besides the standard ones.
+        base: ``science``: first the libraries of charts and tables; ``none``: the standard library's modules alone.
+        preload: modules to import besides those.
+        left_out: modules that are not to be imported although they are listed: they start threads.
         rehearse: draw each common figure kind once before forking.
         font_dirs: where an operator's fonts may be.
         slots_dir: directory in which each worker gets its private one.
@@ -37,10 +43,17 @@ class Start:
         file_bytes_max, open_files_max: limits of each worker.
         memory_bytes_max: address space above the template's own that a worker may have before its job sets less.
         cpu_s_max: CPU seconds, likewise.
+        disk_bytes_max, job_files_max: bytes and inodes of a worker's slot, where it is a mount of its own.
+        threads_max: of a worker.
+        worker_uid, worker_gid: whom a template that is started as root becomes.
+        unguarded: apply no layer of the kernel guard but rlimits.
+        layers_off: names of ``LAYERS`` that are not to be used.
     """
 
     name: str
+    base: str
     preload: tuple[str, ...]
+    left_out: tuple[str, ...]
     rehearse: bool
     font_dirs: tuple[str, ...]
     slots_dir: str
@@ -49,6 +62,13 @@ class Start:
     open_files_max: int
     memory_bytes_max: int
     cpu_s_max: int
+    disk_bytes_max: int
+    job_files_max: int
+    threads_max: int
+    worker_uid: int
+    worker_gid: int
+    unguarded: bool
+    layers_off: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +87,46 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the kernel guard, as the template found it.
+
+    Attributes:
+        name: of ``LAYERS``.
+        active: every worker gets it.
+        detail: what it covers here, or why it is not active.
+    """
+
+    name: str
+    active: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """The template has preloaded and rehearsed."""
+    """The template has preloaded and rehearsed.
+
+    Attributes:
+        template: what requests are told about it.
+        pid: of the process that forks, as the daemon sees it (in a pid namespace it is a child of the one started).
+        layers: of the kernel guard.
+    """
 
     template: TemplateInfo
+    pid: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Threaded:
+    """Importing this module of the preload left threads behind. They cannot be undone, so the template leaves now.
+
+    Attributes:
+        module: as it stands in the list.
+        threads: how many it started.
+    """
+
+    module: str
+    threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +160,14 @@ class Exited:
     cpu_s: float
 
 
-Control = Start | Fork | Release | Ready | Forked | ForkFailed | Exited
+Control = Start | Fork | Release | Ready | Threaded | Forked | ForkFailed | Exited
 
 
 def encode(record: Control) -> bytes:
     """One packet. Raises ProtocolError when it would be too long."""
     if isinstance(record, Ready):
-        body: dict[str, Any] = {"template": encode_template(record.template)}
+        layers = [asdict(layer) for layer in record.layers]
+        body: dict[str, Any] = {"template": encode_template(record.template), "pid": record.pid, "layers": layers}
     else:
         body = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(record).items()}
     packet = codec.pack({**body, "type": type(record).__name__})
@@ -132,7 +189,9 @@ def _worker_id(fields: Fields) -> int:
 def _decode_start(fields: Fields) -> Start:
     return Start(
         name=fields.text("name", chars_max=64),
+        base=fields.word("base", BASES),
         preload=fields.texts("preload", count_max=1_000, chars_max=200),
+        left_out=fields.texts("left_out", count_max=1_000, chars_max=200),
         rehearse=fields.flag("rehearse"),
         font_dirs=fields.texts("font_dirs", count_max=100, chars_max=4_096),
         slots_dir=fields.text("slots_dir", chars_max=4_096),
@@ -141,14 +200,30 @@ def _decode_start(fields: Fields) -> Start:
         open_files_max=fields.integer("open_files_max", 0, 1 << 31),
         memory_bytes_max=fields.integer("memory_bytes_max", 0, 1 << 62),
         cpu_s_max=fields.integer("cpu_s_max", 0, 1 << 31),
+        disk_bytes_max=fields.integer("disk_bytes_max", 0, 1 << 62),
+        job_files_max=fields.integer("job_files_max", 0, 1 << 31),
+        threads_max=fields.integer("threads_max", 1, 1 << 22),
+        worker_uid=fields.integer("worker_uid", 0, 1 << 32),
+        worker_gid=fields.integer("worker_gid", 0, 1 << 32),
+        unguarded=fields.flag("unguarded"),
+        layers_off=fields.texts("layers_off", count_max=len(LAYERS), chars_max=64),
     )
+
+
+def _decode_ready(fields: Fields) -> Ready:
+    layers = tuple(
+        Layer(item.word("name", LAYERS), item.flag("active"), item.text("detail", chars_max=2_000))
+        for item in (Fields(entry, "layer") for entry in fields.items("layers", count_max=len(LAYERS)))
+    )
+    return Ready(decode_template(dict(fields.mapping("template"))), fields.integer("pid", 1, _PID_MAX), layers)
 
 
 _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Start": _decode_start,
     "Fork": lambda fields: Fork(_worker_id(fields), fields.text("slot", chars_max=64)),
     "Release": lambda fields: Release(_worker_id(fields)),
-    "Ready": lambda fields: Ready(decode_template(dict(fields.mapping("template")))),
+    "Ready": _decode_ready,
+    "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
     "Forked": lambda fields: Forked(_worker_id(fields), fields.integer("pid", 1, _PID_MAX)),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),
     "Exited": lambda fields: Exited(

@@ -14,7 +14,9 @@ from warmfork.errors import ProtocolError
 from warmfork.wire import codec, limits
 from warmfork.wire.fields import Fields
 
-_NO_INFO: Final[Mapping[str, Any]] = {}
+# An order repeats a request's header and adds what the daemon decided: whatever was accepted must fit again.
+ORDER_EXTRA_BYTES: Final = 4 * limits.KIB
+ORDER_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX + ORDER_EXTRA_BYTES
 
 
 class UnsupportedVersion(ProtocolError):
@@ -40,41 +42,51 @@ class Part:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-def to_frames(type_: str, header: Mapping[str, Any], parts: Sequence[Part] = ()) -> list[bytes | memoryview]:
+def to_frames(
+    type_: str,
+    header: Mapping[str, Any],
+    parts: Sequence[Part] = (),
+    *,
+    header_bytes_max: int = limits.HEADER_BYTES_MAX,
+) -> list[bytes | memoryview]:
     """The frames of a message. Raises ProtocolError where a limit of the protocol would be broken."""
     if len(parts) > limits.PARTS_MAX:
         raise ProtocolError(f"{len(parts)} parts where at most {limits.PARTS_MAX} are allowed")
     described = [{**part.info, "kind": part.kind} for part in parts]
-    packed = codec.pack({**header, "v": limits.PROTOCOL_VERSION, "type": type_, "parts": described})
-    if len(packed) > limits.HEADER_BYTES_MAX:
-        raise ProtocolError(f"a header of {len(packed)} bytes where at most {limits.HEADER_BYTES_MAX} are allowed")
+    try:
+        packed = codec.pack({**header, "v": limits.PROTOCOL_VERSION, "type": type_, "parts": described})
+    except (ValueError, OverflowError) as problem:  # a lone surrogate, an integer over 64 bits, too deep a nesting
+        raise ProtocolError(f"the header of {type_!r} cannot be packed: {problem}") from None
     frames: list[bytes | memoryview] = [packed]
     frames.extend(part.data for part in parts)
-    check_sizes([len(frame) for frame in frames])
+    check_sizes([len(frame) for frame in frames], header_bytes_max)
     return frames
 
 
-def check_sizes(sizes: Sequence[int]) -> None:
+def check_sizes(sizes: Sequence[int], header_bytes_max: int = limits.HEADER_BYTES_MAX) -> None:
     """Refuse frame sizes that break the protocol's limits, before their bytes are read. Raises ProtocolError."""
     if not 1 <= len(sizes) <= limits.PARTS_MAX + 1:
         raise ProtocolError(f"{len(sizes)} frames where 1 to {limits.PARTS_MAX + 1} are allowed")
-    if sizes[0] > limits.HEADER_BYTES_MAX:
-        raise ProtocolError(f"a header of {sizes[0]} bytes where at most {limits.HEADER_BYTES_MAX} are allowed")
+    if sizes[0] > header_bytes_max:
+        raise ProtocolError(f"a header of {sizes[0]} bytes where at most {header_bytes_max} are allowed")
     if max(sizes) > limits.PART_BYTES_MAX:
         raise ProtocolError(f"a frame of {max(sizes)} bytes where at most {limits.PART_BYTES_MAX} are allowed")
-    if sum(sizes) > limits.MESSAGE_BYTES_MAX:
-        raise ProtocolError(f"a message of {sum(sizes)} bytes where at most {limits.MESSAGE_BYTES_MAX} are allowed")
+    bytes_max = limits.MESSAGE_BYTES_MAX + max(0, header_bytes_max - limits.HEADER_BYTES_MAX)
+    if sum(sizes) > bytes_max:
+        raise ProtocolError(f"a message of {sum(sizes)} bytes where at most {bytes_max} are allowed")
 
 
-def from_frames(frames: Sequence[bytes | memoryview]) -> tuple[str, Fields, list[Part]]:
+def from_frames(
+    frames: Sequence[bytes | memoryview], *, header_bytes_max: int = limits.HEADER_BYTES_MAX
+) -> tuple[str, Fields, list[Part]]:
     """Message type, header fields and parts of any frames, or ProtocolError.
 
     Raises:
         UnsupportedVersion: the header is readable and of another version.
         ProtocolError: anything else that is not a message.
     """
-    check_sizes([len(frame) for frame in frames])
-    fields = Fields(codec.unpack(frames[0]), "header")
+    check_sizes([len(frame) for frame in frames], header_bytes_max)
+    fields = Fields(codec.unpack(frames[0], bytes_max=header_bytes_max), "header")
     version = fields.integer("v", 0, 1 << 31)
     if version != limits.PROTOCOL_VERSION:
         raise UnsupportedVersion(

@@ -14,12 +14,17 @@ from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
 from warmfork.wire import limits
 from warmfork.wire.fields import Fields
-from warmfork.wire.frames import Part, from_frames, to_frames
+from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, Part, from_frames, to_frames
 from warmfork.wire.messages import decode_error, encode_error
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import FORMATS, MEDIA_TYPES, POLICIES, InputFile
 
 OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
+
+# The reply's header carries what the report's does and the names of the collected files, and signatures: half of the
+# bound is the report's, so that no worker can make a reply that the daemon is unable to send.
+REPORT_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX // 2
+_CHART_TEXT_BYTES_MAX: Final = 192 * limits.KIB  # titles and file names of all charts that an honest worker reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class JobOrder:
 
     Attributes:
         charts_max, chart_bytes_max, charts_bytes_max: number of charts, size of each, size of all together.
+        address_bytes: the process's whole address space (RLIMIT_AS); 0 leaves the worker's own.
+        cpu_s: the process's whole CPU time in seconds (RLIMIT_CPU); 0 leaves the worker's own.
     """
 
     code: bytes | memoryview = field(repr=False)
@@ -40,6 +47,8 @@ class JobOrder:
     charts_max: int
     chart_bytes_max: int
     charts_bytes_max: int
+    address_bytes: int = 0
+    cpu_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +98,15 @@ def encode_order(order: JobOrder) -> list[bytes | memoryview]:
         "charts_max": order.charts_max,
         "chart_bytes_max": order.chart_bytes_max,
         "charts_bytes_max": order.charts_bytes_max,
+        "address_bytes": order.address_bytes,
+        "cpu_s": order.cpu_s,
     }
-    return to_frames("order", header, parts)
+    return to_frames("order", header, parts, header_bytes_max=ORDER_HEADER_BYTES_MAX)
 
 
 def decode_order(frames: Sequence[bytes | memoryview]) -> JobOrder:
     """The order that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames)
+    type_, fields, parts = from_frames(frames, header_bytes_max=ORDER_HEADER_BYTES_MAX)
     if type_ != "order":
         raise ProtocolError(f"{type_!r} where an order is expected")
     single = {part.kind: part.data for part in parts if part.kind in ("code", "variables", "stdin")}
@@ -117,19 +128,29 @@ def decode_order(frames: Sequence[bytes | memoryview]) -> JobOrder:
         charts_max=fields.integer("charts_max", 0, limits.CHARTS_MAX),
         chart_bytes_max=fields.integer("chart_bytes_max", 0, limits.PART_BYTES_MAX),
         charts_bytes_max=fields.integer("charts_bytes_max", 0, limits.MESSAGE_BYTES_MAX),
+        address_bytes=fields.integer("address_bytes", 0, 1 << 62, default=0),
+        cpu_s=fields.integer("cpu_s", 0, 1 << 31, default=0),
     )
 
 
 def encode_report(report: JobReport) -> list[bytes | memoryview]:
-    """The frames of a report."""
+    """The frames of a report. Titles beyond 192 KiB together, and names of files beyond it, are left out."""
     parts = []
+    text_bytes_left = _CHART_TEXT_BYTES_MAX
     for chart in report.charts:
+        title = chart.title[: limits.TITLE_CHARS_MAX]
+        name_bytes = len((chart.file_name or "").encode())
+        if name_bytes > text_bytes_left:
+            continue  # the daemon collects the file all the same
+        if name_bytes + len(title.encode()) > text_bytes_left:
+            title = ""
+        text_bytes_left -= name_bytes + len(title.encode())
         info = {
             "media_type": chart.media_type,
             "width_px": chart.width_px,
             "height_px": chart.height_px,
             "figure_number": chart.figure_number,
-            "title": chart.title[: limits.TITLE_CHARS_MAX],
+            "title": title,
             "file_name": chart.file_name,
         }
         parts.append(Part("chart", b"" if chart.data is None else chart.data, info))
@@ -144,7 +165,7 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
 
 def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:
     """The report that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames)
+    type_, fields, parts = from_frames(frames, header_bytes_max=REPORT_HEADER_BYTES_MAX)
     if type_ != "report":
         raise ProtocolError(f"{type_!r} where a report is expected")
     charts = tuple(_decode_chart(part) for part in parts if part.kind == "chart")

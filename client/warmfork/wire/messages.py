@@ -19,6 +19,7 @@ from warmfork.wire.records import (
     CANCEL_OUTCOMES,
     FORMATS,
     MEDIA_TYPES,
+    TEMPLATE_STATES,
     CancelReply,
     CancelRequest,
     ErrorReply,
@@ -75,7 +76,7 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
     if request.stdin is not None:
         parts.append(Part("stdin", request.stdin))
     parts.extend(Part("file", file.data, {"name": check_file_name(file.name)}) for file in request.files)
-    header = {
+    header: dict[str, Any] = {
         "id": request.id,
         "timeout_s": request.timeout_s,
         "deadline_s": request.deadline_s,
@@ -85,6 +86,8 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
         "template": request.template,
         "rc": dict(request.rc),
     }
+    if request.redact:
+        header["redact"] = True
     return to_frames("execute", header, parts)
 
 
@@ -120,6 +123,7 @@ def _decode_execute(request_id: bytes, fields: Fields, parts: Sequence[Part]) ->
         policy=fields.optional_text("policy", chars_max=64),
         template=fields.optional_text("template", chars_max=64),
         rc=fields.mapping("rc"),
+        redact=fields.flag("redact"),
     )
 
 
@@ -161,6 +165,7 @@ def encode_template(template: TemplateInfo) -> dict[str, Any]:
         "name": template.name,
         "python": template.python,
         "font": template.font,
+        "state": template.state,
         "libraries": [
             {"name": item.name, "version": item.version, "import_s": item.import_s, "error": item.error}
             for item in template.libraries
@@ -187,6 +192,7 @@ def decode_template(data: Any) -> TemplateInfo:
         fields.text("python", chars_max=200, default=""),
         tuple(libraries),
         fields.text("font", chars_max=200, default=""),
+        fields.word("state", TEMPLATE_STATES, default="ready"),
     )
 
 
@@ -263,6 +269,7 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
         "retry_after_s": reply.retry_after_s,
         "retry_safe": reply.retry_safe,
         "policy": reply.policy,
+        "guarded": reply.guarded,
     }
     return to_frames("result", header, parts)
 
@@ -315,6 +322,7 @@ def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
         retry_after_s=fields.optional_number("retry_after_s", 0, 1e9),
         retry_safe=fields.optional_flag("retry_safe"),
         policy=fields.text("policy", chars_max=64, default=""),
+        guarded=fields.flag("guarded", default=True),
     )
 
 

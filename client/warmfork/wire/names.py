@@ -15,7 +15,7 @@ def check_file_name(name: str) -> str:
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
-        raise ProtocolError(f"file name {name!r} is not valid Unicode") from None
+        raise ProtocolError(f"file name {name[:80]!r} is not valid Unicode") from None
     components = name.split("/")
     wrong = (
         len(encoded) > limits.PATH_BYTES_MAX

@@ -21,6 +21,12 @@ POLICIES: Final[tuple[str, ...]] = get_args(Policy)
 
 MEDIA_TYPES: Final = ("image/png", "image/svg+xml", "application/pdf", "image/jpeg")
 
+TEMPLATE_DEFAULT: Final = "science"
+"""The template of a request that names none."""
+
+TemplateState = Literal["starting", "ready", "failed"]
+TEMPLATE_STATES: Final[tuple[str, ...]] = get_args(TemplateState)
+
 CancelOutcome = Literal["queued", "running", "unknown"]
 CANCEL_OUTCOMES: Final[tuple[str, ...]] = get_args(CancelOutcome)
 
@@ -81,6 +87,7 @@ class ExecuteRequest:
         formats: of each open figure, in this order.
         policy, template: names; None for the daemon's default.
         rc: matplotlib settings applied before the code runs.
+        redact: mask secrets in the reply's text; where it is False the daemon's configuration decides.
     """
 
     id: bytes
@@ -95,6 +102,7 @@ class ExecuteRequest:
     policy: str | None = None
     template: str | None = None
     rc: Mapping[str, Any] = field(default_factory=dict)
+    redact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +131,15 @@ class TemplateInfo:
         python: version of its interpreter.
         libraries: what it preloaded.
         font: family that draws Chinese text, empty if there is none.
+        state: ``starting``, ``ready``, or ``failed``: it ended before it was ready and is tried again and again. All
+            but the name is empty unless it is ready.
     """
 
     name: str
     python: str
     libraries: tuple[LibraryInfo, ...] = ()
     font: str = ""
+    state: str = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ class HelloReply:
         id: of the request.
         version: of the daemon's package.
         pid: of the daemon.
-        templates: what requests may name; empty while the first one starts.
+        templates: what requests may name, the default first.
         policies: what requests may name, the default first.
         limits: the daemon's limits by name, sizes in bytes and times in seconds.
         features: words for what this daemon can do beyond version 1's base; later versions add some.
@@ -243,6 +254,7 @@ class ResultReply:
     retry_after_s: float | None = None
     retry_safe: bool | None = None
     policy: str = ""
+    guarded: bool = True
 
 
 Request = HelloRequest | StatusRequest | CancelRequest | ExecuteRequest

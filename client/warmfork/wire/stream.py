@@ -22,7 +22,7 @@ _SIZE_BYTES: Final = 8
 def prefix_of(frames: Sequence[bytes | memoryview]) -> bytes:
     """What goes before the frames' own bytes."""
     sizes = [len(frame) for frame in frames]
-    wire_frames.check_sizes(sizes)
+    wire_frames.check_sizes(sizes, wire_frames.ORDER_HEADER_BYTES_MAX)
     return _PREFIX.pack(_MAGIC, len(sizes)) + struct.pack(f">{len(sizes)}Q", *sizes)
 
 
@@ -39,7 +39,7 @@ class MessageAssembler:
 
     __slots__ = ("_buffer", "_bytes_max", "_sizes", "frames", "received")
 
-    def __init__(self, bytes_max: int = limits.MESSAGE_BYTES_MAX) -> None:
+    def __init__(self, bytes_max: int = limits.MESSAGE_BYTES_MAX + wire_frames.ORDER_EXTRA_BYTES) -> None:
         self._bytes_max = bytes_max
         self._buffer = bytearray()
         self._sizes: tuple[int, ...] | None = None
@@ -82,7 +82,7 @@ class MessageAssembler:
         if len(self._buffer) < end:
             return
         sizes = struct.unpack(f">{count}Q", bytes(self._buffer[_PREFIX.size : end]))
-        wire_frames.check_sizes(sizes)
+        wire_frames.check_sizes(sizes, wire_frames.ORDER_HEADER_BYTES_MAX)
         if sum(sizes) > self._bytes_max:
             raise ProtocolError(f"a message of {sum(sizes)} bytes where at most {self._bytes_max} are allowed")
         self._sizes = sizes

@@ -64,7 +64,7 @@ def _prepare(value: Any, where: str, depth: int) -> Any:
         return [_prepare(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if kind is dict:
         return {
-            _prepare_key(key, where, depth): _prepare(item, f"{where}[{key!r}]", depth + 1)
+            _prepare_key(key, where, depth): _prepare(item, f"{where}[{_shown(key)}]", depth + 1)
             for key, item in value.items()
         }
     if kind in (tuple, set, frozenset):
@@ -94,7 +94,16 @@ def _prepare_moment(value: Any, kind: type, where: str) -> Any:
 def _prepare_key(key: Any, where: str, depth: int) -> Any:
     if type(key) is tuple or type(key) is frozenset or type(key) in _SCALARS or type(key) is int:
         return _prepare(key, f"{where}'s key", depth + 1)
-    return _prepare_moment(key, type(key), f"{where}'s key {key!r}")
+    return _prepare_moment(key, type(key), f"{where}'s key {_shown(key)}")
+
+
+def _shown(key: Any) -> str:
+    """A key for a message: never long, and never the ValueError that ``repr`` raises for a huge integer."""
+    try:
+        shown = repr(key)
+    except ValueError:
+        return "..."
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def unpack_variables(data: bytes | memoryview) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def unpack_variables(data: bytes | memoryview) -> dict[str, Any]:
     return value
 
 
-def _unpack(data: bytes | memoryview) -> Any:
+def _unpack(data: bytes | memoryview, depth: int = 1) -> Any:
     return codec.unpack(
         data,
         bytes_max=limits.VALUES_BYTES_MAX,
@@ -113,20 +122,24 @@ def _unpack(data: bytes | memoryview) -> Any:
         items_max=limits.VALUES_BYTES_MAX,
         nesting_max=limits.VALUES_NESTING_MAX,
         any_keys=True,
-        ext_hook=_extension,
+        ext_hook=lambda code, payload: _extension(code, payload, depth),
     )
 
 
-def _extension(code: int, payload: bytes) -> Any:
+def _extension(code: int, payload: bytes, depth: int) -> Any:
+    # Each extension inside another holds a copy of its payload: the depth must end before the memory does.
+    if depth > limits.VALUES_NESTING_MAX:
+        raise ProtocolError(f"containers are nested deeper than {limits.VALUES_NESTING_MAX}")
     try:
         if code in (_TUPLE, _SET, _FROZENSET):
-            return {_TUPLE: tuple, _SET: set, _FROZENSET: frozenset}[code](_expect_list(payload))
+            return {_TUPLE: tuple, _SET: set, _FROZENSET: frozenset}[code](_expect_list(payload, depth))
         if code == _BIG_INTEGER:
             return int.from_bytes(payload, "big", signed=True)
         if code == _COMPLEX:
-            return complex(*_expect_list(payload))
+            real, imaginary = _expect_list(payload, depth)
+            return complex(real, imaginary)
         if code == _TIMEDELTA:
-            days, seconds, microseconds = _expect_list(payload)
+            days, seconds, microseconds = _expect_list(payload, depth)
             return dt.timedelta(days, seconds, microseconds)
         parse: Any = {
             _DATETIME: dt.datetime.fromisoformat,
@@ -142,8 +155,8 @@ def _extension(code: int, payload: bytes) -> Any:
         raise ProtocolError(f"extension type {code} is malformed: {problem}") from None
 
 
-def _expect_list(payload: bytes) -> list[Any]:
-    value = _unpack(payload)
+def _expect_list(payload: bytes, depth: int) -> list[Any]:
+    value = _unpack(payload, depth + 1)
     if type(value) is not list:
         raise ProtocolError(f"an extension holds {type(value).__name__} where a list is expected")
     return value

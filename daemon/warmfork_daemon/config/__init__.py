@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from warmfork_daemon.config.flags import add_flags, load_from_arguments
 from warmfork_daemon.config.load import load
+from warmfork_daemon.config.named import NamedTemplateSettings, settings_of
 from warmfork_daemon.config.places import default_runtime_dir
 from warmfork_daemon.config.render import render_table, render_toml
 from warmfork_daemon.config.settings import (
+    ALWAYS_REQUIRED,
     SETTINGS,
     Config,
     LimitSettings,
@@ -21,20 +23,26 @@ from warmfork_daemon.config.settings import (
     PolicySettings,
     PoolSettings,
     QueueSettings,
+    ResultSettings,
     Setting,
+    TcpSettings,
     TemplateSettings,
 )
 
 __all__ = [
+    "ALWAYS_REQUIRED",
     "SETTINGS",
     "Config",
     "LimitSettings",
     "LogSettings",
+    "NamedTemplateSettings",
     "PolicyName",
     "PolicySettings",
     "PoolSettings",
     "QueueSettings",
+    "ResultSettings",
     "Setting",
+    "TcpSettings",
     "TemplateSettings",
     "add_flags",
     "default_runtime_dir",
@@ -42,4 +50,5 @@ __all__ = [
     "load_from_arguments",
     "render_table",
     "render_toml",
+    "settings_of",
 ]

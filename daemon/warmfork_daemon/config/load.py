@@ -16,12 +16,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from warmfork.errors import ConfigError
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import places
+from warmfork_daemon.config.named import TEMPLATE_NAME, NamedTemplateSettings, rows_of
 from warmfork_daemon.config.relations import check_relations
-from warmfork_daemon.config.settings import BY_ENVIRONMENT_NAME, BY_KEY, SECTIONS, Config
-from warmfork_daemon.config.values import read_value
+from warmfork_daemon.config.settings import BY_ENVIRONMENT_NAME, BY_KEY, SECTIONS, Config, Setting
+from warmfork_daemon.config.values import read_value, refusal
 
 FILE_VARIABLE: Final = "WARMFORK_CONFIG"
+_TEMPLATES: Final = "templates"
+_TEMPLATES_VARIABLE: Final = "WARMFORK_TEMPLATES"
 _SECTION_PREFIXES: Final = tuple(f"WARMFORK_{name.upper()}_" for name in SECTIONS)
 
 
@@ -77,17 +81,35 @@ def _judge(given: Iterable[Given]) -> dict[str, tuple[Any, str]]:
     """key -> (value, origin); of several for one key the last. Raises ConfigError."""
     judged: dict[str, tuple[Any, str]] = {}
     for one in given:
-        setting = BY_KEY.get(one.key)
-        if setting is None:
-            raise _unknown(one.key, one.origin)
+        setting = BY_KEY.get(one.key) or _named_template_row(one)
         judged[one.key] = (read_value(setting, one.value, one.origin, as_text=one.as_text), one.origin)
     return judged
+
+
+def _named_template_row(one: Given) -> Setting:
+    """The row of ``templates.NAME.KEY``. Raises ConfigError for another name or key than there may be."""
+    section, _, rest = one.key.partition(".")
+    name = rest.rpartition(".")[0]
+    if section != _TEMPLATES or not name:
+        raise _unknown(one.key, one.origin)
+    if not TEMPLATE_NAME.fullmatch(name):
+        reason = "expected a name of at most 32 of a-z, 0-9, _ and -, a letter first"
+        raise refusal(_TEMPLATES, name, one.origin, reason)
+    if name == TEMPLATE_DEFAULT:
+        reason = f"{TEMPLATE_DEFAULT} is the default template, which the section [template] describes"
+        raise refusal(_TEMPLATES, name, one.origin, reason)
+    rows = {row.key: row for row in rows_of(name)}
+    if one.key not in rows:
+        raise ConfigError(f"{one.key} (from {one.origin}) is not a setting; the nearest is {_nearest(one.key, rows)}")
+    return rows[one.key]
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Given]:
     for name, text in sorted(environ.items()):
         if name in BY_ENVIRONMENT_NAME:
             yield Given(BY_ENVIRONMENT_NAME[name].key, text, f"env:{name}", as_text=True)
+        elif name.startswith(_TEMPLATES_VARIABLE):
+            raise ConfigError(f"{name} (from env) is not a setting; named templates are described in the file alone")
         elif name.startswith(_SECTION_PREFIXES):
             # Only names inside a section can be misspelt settings; WARMFORK_ADDRESS and others belong to the client.
             nearest = _nearest(name, BY_ENVIRONMENT_NAME)
@@ -116,7 +138,9 @@ def _from_file(path: str | None, environ: Mapping[str, str], system: bool) -> It
 def _flatten(table: Mapping[str, Any], prefix: str, origin: str) -> Iterator[Given]:
     for name, value in table.items():
         key = prefix + name
-        if isinstance(value, dict) and key not in BY_KEY:
+        if key == _TEMPLATES:
+            yield from _flatten_templates(value, origin)
+        elif isinstance(value, dict) and key not in BY_KEY:
             if key not in SECTIONS:
                 raise _unknown(key, origin)
             yield from _flatten(value, f"{key}.", origin)
@@ -124,6 +148,17 @@ def _flatten(table: Mapping[str, Any], prefix: str, origin: str) -> Iterator[Giv
             raise ConfigError(f"{key} = {value!r} (from {origin}) is not allowed: it is a section, written [{key}]")
         else:
             yield Given(key, value, origin)
+
+
+def _flatten_templates(templates: object, origin: str) -> Iterator[Given]:
+    sections = templates.items() if isinstance(templates, dict) else [("", templates)]
+    for name, section in sections:
+        if not isinstance(section, dict):
+            reason = f"each further template is a section, written [{_TEMPLATES}.NAME]"
+            raise refusal(f"{_TEMPLATES}.{name}".rstrip("."), section, origin, reason)
+        # A section without a key is a template too, with every default.
+        keys = section or {"base": NamedTemplateSettings().base}
+        yield from (Given(f"{_TEMPLATES}.{name}.{key}", value, origin) for key, value in keys.items())
 
 
 def _unknown(key: str, origin: str) -> ConfigError:
@@ -137,9 +172,17 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _build(judged: Mapping[str, tuple[Any, str]]) -> Config:
     origins = {key: judged[key][1] if key in judged else "default" for key in BY_KEY}
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    templates: dict[str, dict[str, Any]] = {}
     top: dict[str, Any] = {}
-    for key, (value, _) in judged.items():
+    for key, (value, origin) in judged.items():
         section, dot, name = key.partition(".")
-        (sections[section] if dot else top)[name if dot else key] = value
+        if section == _TEMPLATES:
+            template, _, name = name.partition(".")
+            templates.setdefault(template, {})[name] = value
+            origins[key] = origin
+        else:
+            (sections[section] if dot else top)[name if dot else key] = value
     records = {name: SECTIONS[name](**values) for name, values in sections.items()}
-    return dataclasses.replace(Config(origins=MappingProxyType(origins)), **top, **records)
+    named = {name: NamedTemplateSettings(**values) for name, values in templates.items()}
+    config = Config(origins=MappingProxyType(origins), templates=MappingProxyType(named))
+    return dataclasses.replace(config, **top, **records)

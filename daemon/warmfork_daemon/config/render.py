@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from warmfork_daemon.config.named import NAMED_TEMPLATE_SETTINGS, rows_of
 from warmfork_daemon.config.settings import SETTINGS, Config, Setting, value_of
 from warmfork_daemon.config.values import allowed, format_size
 
@@ -22,13 +23,14 @@ def render_toml(config: Config) -> str:
 
 def render_table() -> str:
     """All settings as a Markdown table, in the order of the file."""
-    return "\n".join([_TABLE_HEAD, *(_table_row(setting) for setting in SETTINGS)])
+    return "\n".join([_TABLE_HEAD, *(_table_row(setting) for setting in (*SETTINGS, *NAMED_TEMPLATE_SETTINGS))])
 
 
 def _toml_lines(config: Config) -> Iterator[str]:
     yield "# Effective configuration of warmfork. Behind each value: where it came from."
     section = ""
-    for setting in SETTINGS:
+    named = (row for name in config.templates for row in rows_of(name))
+    for setting in (*SETTINGS, *named):
         above, _, name = setting.key.rpartition(".")
         yield ""
         if above != section:

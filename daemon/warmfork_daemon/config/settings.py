@@ -10,11 +10,15 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from warmfork.wire import limits as wire
+from warmfork.wire.control import LAYERS
 
-Kind = Literal["bool", "integer", "number", "size", "choice", "path", "group", "module", "endpoint"]
+if TYPE_CHECKING:
+    from warmfork_daemon.config.named import NamedTemplateSettings
+
+Kind = Literal["bool", "integer", "number", "size", "choice", "path", "group", "user", "module", "endpoint"]
 PolicyName = Literal["strict", "standard", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -22,7 +26,10 @@ _KIB: Final = wire.KIB
 _MIB: Final = wire.MIB
 _GIB: Final = wire.GIB
 _POLICIES: Final = ("strict", "standard", "off")
+ALWAYS_REQUIRED: Final = ("seccomp", "landlock")
+"""Layers of the kernel guard without which no daemon serves, unless it is unguarded."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_TEMPLATES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,12 @@ class LimitSettings:
         "number", 2.0, "CPU seconds allowed for each second of the job's timeout.", least=0.1, most=1_024.0
     )
     file_bytes_max: int = _setting("size", 256 * _MIB, "Largest single file a job may write.", least=_KIB, most=1 << 40)
+    disk_bytes: int = _setting(
+        "size", 256 * _MIB, "All files of a job together; where its directory is a mount of its own.", least=_MIB, most=1 << 40
+    )
+    threads_max: int = _setting(
+        "integer", 64, "Threads of a job; where each worker has a user namespace of its own.", least=1, most=4_096
+    )
     files_max: int = _setting("integer", 1_024, "Files that are collected from a job.", least=0, most=wire.FILES_MAX)
     open_files_max: int = _setting("integer", 256, "File descriptors a job may have open.", least=32, most=65_536)
     stdout_bytes: int = _setting(
@@ -192,6 +205,24 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """The kernel's guard around every job."""
+
+    required: tuple[str, ...] = _setting(
+        "choice",
+        (),
+        "Layers without which the daemon does not serve; seccomp and landlock always are, unless it is unguarded.",
+        choices=LAYERS,
+        many=True,
+    )
+    off: tuple[str, ...] = _setting("choice", (), "Layers that are not used although the machine has them.", choices=LAYERS, many=True)
+    user: str = _setting("user", "nobody", "User (or uid) that jobs run as when the daemon is started as root.")
+    unguarded: bool = _setting(
+        "bool", False, "Run jobs without the kernel's guard. For experiments with code of your own; never system-wide."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateSettings:
     """The process that every worker is forked from."""
 
@@ -202,6 +233,23 @@ class TemplateSettings:
     start_timeout_s: float = _setting(
         "number", 60.0, "Time the template has to report that it is ready.", least=1.0, most=3_600.0, unit="s"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSettings:
+    """What leaves the daemon."""
+
+    redact: bool = _setting(
+        "bool", False, "Mask secrets in the text of every result; a request can ask for it where this is off."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSettings:
+    """The keys that tcp:// endpoints need; made by ``warmfork keys``."""
+
+    server_key_file: str = _setting("path", "", "The daemon's own key pair, NAME.key_secret, mode 0600.")
+    clients_dir: str = _setting("path", "", "Directory with the public key, NAME.key, of each client that may come in.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,22 +266,33 @@ class Config:
     """The effective configuration of one daemon.
 
     Attributes:
-        pool, queue, limits, policy, template, log: the sections.
+        pool, queue, limits, policy, guard, template, results, tcp, log: the sections.
+        templates: further templates by name; from the file or the program alone.
         origins: where each key's value came from: ``default``, ``file:PATH``, ``env:NAME``, ``flag:--name`` or
             ``override``. No part of equality.
     """
 
     system: bool = _setting("bool", False, "Serve every user of the machine from /run/warmfork.")
     runtime_dir: str = _setting("path", "", "Directory of socket, lock and key; empty means the user's (or /run).")
-    endpoints: tuple[str, ...] = _setting("endpoint", (), "Further ipc:// addresses to listen on.", many=True)
+    endpoints: tuple[str, ...] = _setting(
+        "endpoint", (), "Further addresses to listen on; tcp:// needs the keys below [tcp].", many=True
+    )
     key_file: str = _setting("path", "", "File with the signing key; empty means beside the socket.")
-    socket_group: str = _setting("group", "", "Group that the socket is given to; empty leaves it as created.")
+    socket_group: str = _setting(
+        "group",
+        "",
+        "Group that the socket is given to, mode 0660; empty: 0600, and system-wide the daemon's own group.",
+    )
     pool: PoolSettings = PoolSettings()
     queue: QueueSettings = QueueSettings()
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
+    guard: GuardSettings = GuardSettings()
     template: TemplateSettings = TemplateSettings()
+    results: ResultSettings = ResultSettings()
+    tcp: TcpSettings = TcpSettings()
     log: LogSettings = LogSettings()
+    templates: Mapping[str, NamedTemplateSettings] = dataclasses.field(default_factory=lambda: _NO_TEMPLATES)
     origins: Mapping[str, str] = dataclasses.field(default_factory=lambda: _NOWHERE, compare=False, repr=False)
 
 
@@ -243,7 +302,10 @@ SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "queue": QueueSettings,
         "limits": LimitSettings,
         "policy": PolicySettings,
+        "guard": GuardSettings,
         "template": TemplateSettings,
+        "results": ResultSettings,
+        "tcp": TcpSettings,
         "log": LogSettings,
     }
 )
@@ -263,13 +325,16 @@ BY_ENVIRONMENT_NAME: Final[Mapping[str, Setting]] = MappingProxyType({row.enviro
 
 
 def value_of(config: Config, key: str) -> Any:
-    """The value that ``config`` holds for a dotted ``key``. Raises AttributeError for an unknown one."""
+    """The value that ``config`` holds for a dotted ``key``. Raises AttributeError or KeyError for an unknown one."""
     section, dot, name = key.partition(".")
+    if section == "templates":
+        template, _, name = name.partition(".")
+        return getattr(config.templates[template], name)
     return getattr(getattr(config, section), name) if dot else getattr(config, section)
 
 
 assert len({row.environment_name for row in SETTINGS}) == len({row.flag for row in SETTINGS}) == len(SETTINGS)
 assert all(row.minimum is None or row.maximum is None or row.minimum <= row.maximum for row in SETTINGS)
-assert set(SECTIONS) | {"origins"} | {row.key for row in SETTINGS if "." not in row.key} == {
+assert set(SECTIONS) | {"origins", "templates"} | {row.key for row in SETTINGS if "." not in row.key} == {
     field.name for field in dataclasses.fields(Config)
 }

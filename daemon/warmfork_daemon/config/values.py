@@ -6,6 +6,7 @@ Sizes may be text in both.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import tomllib
@@ -32,6 +33,7 @@ _TRUTH: Final = {
     "0": False,
 }
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_TCP: Final = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 _SHOWN_CHARS_MAX: Final = 120
 
@@ -175,6 +177,13 @@ def _read_group(setting: Setting, value: object, as_text: bool) -> str:
     return text
 
 
+def _read_user(setting: Setting, value: object, as_text: bool) -> str:
+    text = _plain_text(setting, value)
+    if not _GROUP.fullmatch(text):
+        raise _RefusedError(f"expected {allowed(setting)}")
+    return text
+
+
 def _read_module(setting: Setting, value: object, as_text: bool) -> str:
     text = _plain_text(setting, value)
     if not _MODULE.fullmatch(text):
@@ -185,9 +194,7 @@ def _read_module(setting: Setting, value: object, as_text: bool) -> str:
 def _read_endpoint(setting: Setting, value: object, as_text: bool) -> str:
     text = _plain_text(setting, value)
     if text.startswith("tcp://"):
-        raise _RefusedError(
-            "tcp needs CURVE encryption and keys for each client, which come in a later version; use ipc://"
-        )
+        return _checked_tcp(setting, text)
     path = text.removeprefix("ipc://")
     if path == text or not path.startswith("/"):
         raise _RefusedError(f"expected {allowed(setting)}")
@@ -196,6 +203,17 @@ def _read_endpoint(setting: Setting, value: object, as_text: bool) -> str:
             f"the path has {len(path.encode())} bytes and a Unix socket's path holds at most {IPC_PATH_BYTES_MAX}"
         )
     return text
+
+
+def _checked_tcp(setting: Setting, text: str) -> str:
+    match = _TCP.fullmatch(text)
+    try:
+        if match is not None and int(match["port"]) <= 65_535:
+            ipaddress.ip_address(match["v6"] or match["v4"])
+            return text
+    except ValueError:  # 300.0.0.1
+        pass
+    raise _RefusedError(f"expected {allowed(setting)}; a name is not looked up")
 
 
 _READERS: Final[Mapping[Kind, Callable[[Setting, object, bool], Any]]] = MappingProxyType(
@@ -207,6 +225,7 @@ _READERS: Final[Mapping[Kind, Callable[[Setting, object, bool], Any]]] = Mapping
         "choice": _read_choice,
         "path": _read_path,
         "group": _read_group,
+        "user": _read_user,
         "module": _read_module,
         "endpoint": _read_endpoint,
     }
@@ -224,7 +243,10 @@ _DESCRIBED: Final[Mapping[Kind, Callable[[Setting], str]]] = MappingProxyType(
         "choice": lambda setting: "one of " + ", ".join(setting.choices),
         "path": lambda setting: "an absolute path" + ("" if setting.many else " or empty"),
         "group": lambda setting: "the name of a group or empty",
+        "user": lambda setting: "the name or number of a user",
         "module": lambda setting: "a module's dotted name",
-        "endpoint": lambda setting: f"ipc:// and an absolute path of at most {IPC_PATH_BYTES_MAX} bytes",
+        "endpoint": lambda setting: (
+            f"ipc:// and an absolute path of at most {IPC_PATH_BYTES_MAX} bytes, or tcp://, an IP address, : and a port"
+        ),
     }
 )

@@ -1,0 +1,181 @@
+"""No template's jobs are served before one of its workers has tried the forbidden acts and been refused each.
+
+The probe is a job like any other: dispatched to an idle worker, bounded, judged by what it printed. It runs again for
+every template process that comes up.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from warmfork.wire import control, limits
+from warmfork.wire.records import ExecuteRequest, ResultReply, StreamText
+from warmfork_daemon.config import ALWAYS_REQUIRED, Config
+from warmfork_daemon.frontend import Peer
+from warmfork_daemon.guarding import guard_orders
+from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.pools import Pools
+from warmfork_daemon.probes import Answer, probe_code, problems_of, read_answers
+from warmfork_daemon.reactor import monotonic_s
+from warmfork_daemon.worker import Worker
+
+log = logging.getLogger("warmfork.guard")
+
+_TIMEOUT_S: Final = 20.0
+_MEMORY_BYTES: Final = 1024 * limits.KIB * 1024
+_NOBODY: Final = Peer(-1, b"", -1, -1)
+_ATTEMPTS_MAX: Final = 3
+
+
+@dataclass(slots=True)
+class Proof:
+    """How one template stands.
+
+    Attributes:
+        layers: of its guard.
+        answers: of the probes; empty before they ran and in the unguarded mode.
+        problems: why its jobs must not run; empty when they may.
+        proved: the probes have been judged.
+        attempts: of the probe job, for this process of the template.
+    """
+
+    layers: Sequence[control.Layer]
+    answers: list[Answer]
+    problems: list[str]
+    proved: bool = False
+    attempts: int = 0
+
+
+class SelfTest:
+    """Proves each template's guard.
+
+    Args:
+        config: what is required.
+        pools: where workers come from.
+        run: sends a job to a worker; False when the worker turned out dead.
+        on_proved: called when a template's jobs may run.
+        on_refused: called, with the reasons, when they must not.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        pools: Pools,
+        run: Callable[[Worker, Job], bool],
+        on_proved: Callable[[str], None],
+        on_refused: Callable[[str, str], None],
+    ) -> None:
+        self._config = config
+        self._pools = pools
+        self._run = run
+        self._on_proved = on_proved
+        self._on_refused = on_refused
+        self._running: dict[JobKey, str] = {}
+        self._proofs: dict[str, Proof] = {}
+
+    def begin(self, template: str) -> None:
+        """A process of this template has become ready: nothing of it is proved."""
+        layers = self._pools[template].keeper.layers
+        unguarded = self._config.guard.unguarded
+        proof = Proof(layers, [], problems_of(layers, (), self._config.guard.required, unguarded=unguarded))
+        self._proofs[template] = proof
+        if unguarded:
+            log.warning("template %s: guard.unguarded is set; its jobs run WITHOUT the kernel's guard", template)
+            self._conclude(template, proof)
+        elif proof.problems:
+            self._conclude(template, proof)
+
+    def may_run(self, template: str) -> bool:
+        """Whether jobs of this template may be dispatched."""
+        proof = self._proofs.get(template)
+        return proof is not None and proof.proved and not proof.problems
+
+    def problem(self, template: str) -> str:
+        """Why this template was refused; empty when it was not."""
+        proof = self._proofs.get(template)
+        return "; ".join(proof.problems) if proof is not None and proof.proved else ""
+
+    def feed(self) -> None:
+        """Send the probe to an idle worker of every template that waits for it."""
+        for template, proof in self._proofs.items():
+            if proof.proved or template in self._running.values():
+                continue
+            worker = self._pools[template].take_idle()
+            if worker is not None:
+                job = self._job(template)
+                if self._run(worker, job):
+                    self._running[job.key] = template
+                    proof.attempts += 1
+
+    def _job(self, template: str) -> Job:
+        orders = guard_orders(self._config)
+        code = probe_code(orders["disk_bytes_max"], orders["threads_max"]).encode()
+        request = ExecuteRequest(secrets.token_bytes(limits.JOB_ID_BYTES), code, formats=())
+        now_s = monotonic_s()
+        job = Job(request, _NOBODY, "off", _TIMEOUT_S, _MEMORY_BYTES, len(code), now_s, now_s + _TIMEOUT_S)
+        job.template = template
+        return job
+
+    def takes(self, job: Job, reply: ResultReply) -> bool:
+        """Judge the reply if it is a probe's; False when it is somebody's job."""
+        template = self._running.pop(job.key, None)
+        if template is None:
+            return False
+        proof = self._proofs[template]
+        try:
+            if reply.verdict != "ok":
+                why = reply.error.message if reply.error is not None else ""
+                raise ValueError(f"the probe ended as {reply.verdict}: {why} {_text(reply.stderr)[-500:]}")
+            proof.answers = read_answers(_text(reply.stdout), proof.layers)
+        except ValueError as problem:
+            if proof.attempts < _ATTEMPTS_MAX:
+                log.warning("template %s: %s; trying again", template, problem)
+                return True
+            proof.problems = [f"the probes could not be judged: {problem}"]
+        else:
+            proof.problems = problems_of(proof.layers, proof.answers, self._config.guard.required)
+        self._conclude(template, proof)
+        return True
+
+    def _conclude(self, template: str, proof: Proof) -> None:
+        proof.proved = True
+        if proof.problems:
+            reason = "; ".join(proof.problems)
+            log.error("template %s is not served: %s", template, reason)
+            self._on_refused(template, reason)
+            return
+        for layer in proof.layers:
+            if not layer.active:
+                log.warning("template %s: the layer %s is not active: %s", template, layer.name, layer.detail)
+        self._on_proved(template)
+
+    def status(self) -> dict[str, Any]:
+        """For ``status``: the layers, what the probes answered, whether jobs are guarded."""
+        required = {*ALWAYS_REQUIRED, *self._config.guard.required}
+        return {
+            "unguarded": self._config.guard.unguarded,
+            "safe": not self._config.guard.unguarded and all(self.may_run(name) for name in self._proofs),
+            "templates": {
+                name: {
+                    "proved": proof.proved,
+                    "problems": list(proof.problems),
+                    "layers": [
+                        {"name": x.name, "active": x.active, "required": x.name in required, "detail": x.detail}
+                        for x in proof.layers
+                    ],
+                    "probes": [
+                        {"name": x.probe.name, "layer": x.probe.layer, "answer": x.answer, "held": x.held}
+                        for x in proof.answers
+                    ],
+                }
+                for name, proof in self._proofs.items()
+            },
+        }
+
+
+def _text(stream: StreamText) -> str:
+    return bytes(stream.head).decode("utf-8", "replace")

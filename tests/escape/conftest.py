@@ -1,0 +1,42 @@
+"""A guarded and an unguarded daemon per test process, each with its own outside."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+import pytest
+from tests.escape.daemons import start_guarded, start_unguarded
+from tests.escape.world import Side, World
+from tests.support import Served
+
+
+def _side(served: Served) -> Iterator[Side]:
+    world = World(served)
+    try:
+        with served.client() as client:
+            yield Side(served, client, world)
+    finally:
+        world.close()
+        served.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    """The shipped guard, with small limits."""
+    yield from _side(start_guarded(tmp_path_factory.mktemp("guarded") / "run"))
+
+
+@pytest.fixture(scope="session")
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    """No guard of the kernel."""
+    yield from _side(start_unguarded(tmp_path_factory.mktemp("unguarded") / "run"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The numbers of system calls in this suite are those of x86-64."""
+    if platform.machine() != "x86_64":
+        skip = pytest.mark.skip(reason="the suite knows the system calls of x86-64 only")
+        for item in items:
+            if "tests/escape" in str(item.path):
+                item.add_marker(skip)

@@ -1,0 +1,66 @@
+"""Reading and writing one's own /proc entries, also where no /proc is mounted any more.
+
+The private root of the template has no /proc; a descriptor of the host's, opened before, still leads to ``self``. It is
+closed in each worker before the job is read.
+"""
+
+from __future__ import annotations
+
+import os
+
+_root_fd = -1
+
+
+def keep_open() -> None:
+    """Open the host's /proc for later."""
+    global _root_fd
+    if _root_fd < 0:
+        _root_fd = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _open(name: str, flags: int) -> int:
+    if _root_fd < 0:
+        return os.open(f"/proc/self/{name}", flags | os.O_CLOEXEC)
+    return os.open(f"self/{name}", flags | os.O_CLOEXEC, dir_fd=_root_fd)
+
+
+def read_own(name: str) -> bytes:
+    """The first 64 KiB of /proc/self/``name``. Raises OSError."""
+    fd = _open(name, os.O_RDONLY)
+    try:
+        return os.read(fd, 65_536)
+    finally:
+        os.close(fd)
+
+
+def write_own(name: str, text: str) -> None:
+    """Write to /proc/self/``name`` in one write(2). Raises OSError."""
+    fd = _open(name, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode("ascii"))
+    finally:
+        os.close(fd)
+
+
+def list_own(name: str) -> list[str]:
+    """The entries of the directory /proc/self/``name``. Raises OSError."""
+    fd = _open(name, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
+
+
+def own_pid_outside() -> int:
+    """This process's pid as the daemon sees it."""
+    return int(os.readlink("/proc/self" if _root_fd < 0 else "self", dir_fd=None if _root_fd < 0 else _root_fd))
+
+
+def thread_count() -> int:
+    """Threads of this process by the kernel's count; ``threading`` does not see native pools."""
+    return len(list_own("task"))
+
+
+def address_space_bytes() -> int:
+    """Virtual memory of this process."""
+    return int(read_own("statm").split()[0]) * os.sysconf("SC_PAGE_SIZE")
