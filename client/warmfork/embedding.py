@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from warmfork.client import Client
-from warmfork.errors import EmbeddedStartFailed, ExtraMissing
+from warmfork.errors import EmbeddedStartFailed, ExtraMissing, GuardRefused
 from warmfork.trees import wipe_tree
 from warmfork.wire.records import POLICIES
 from warmfork.wire.signature import KEY_BYTES
@@ -90,7 +90,8 @@ class EmbeddedDaemon:
         answer = json.loads(line) if line else {"error": "it ended before it was ready; what it printed says why"}
         if "address" not in answer:
             self.stop()
-            raise EmbeddedStartFailed(f"the private daemon did not come up: {answer['error']}")
+            reason = f"the private daemon did not come up: {answer['error']}"
+            raise GuardRefused(reason, answer["guard"]) if "guard" in answer else EmbeddedStartFailed(reason)
         self.address = answer["address"]
 
     @property
@@ -142,7 +143,7 @@ def embedded(
 
     Raises:
         ExtraMissing: the daemon's libraries are not installed; the message says what to type.
-        EmbeddedStartFailed: the daemon did not come up.
+        EmbeddedStartFailed: the daemon did not come up; GuardRefused where the machine cannot guard its jobs.
     """
     daemon = EmbeddedDaemon(policy=policy, workers=workers, settings=settings)
     daemon.start()

@@ -18,6 +18,9 @@ A job that ran and failed is not an exception: its ``Result`` has a verdict that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class WarmforkError(Exception):
     """The root of all errors that this library raises by itself."""
@@ -32,7 +35,15 @@ class EmbeddedStartFailed(DaemonUnreachable):
 
 
 class GuardRefused(EmbeddedStartFailed):
-    """The daemon did not start to serve: a layer of the kernel's guard that is required does not hold here."""
+    """The daemon did not start to serve: a layer of the kernel's guard that is required does not hold here.
+
+    Attributes:
+        guard: what was found, as in the ``guard`` field of ``status``.
+    """
+
+    def __init__(self, message: str, guard: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.guard = guard
 
 
 class ReplyTimeout(WarmforkError):

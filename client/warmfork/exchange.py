@@ -47,7 +47,7 @@ def build_request(
     template: str | None,
     rc: Mapping[str, Any] | None,
     job_id: str | None,
-    redact: bool = False,
+    redact: bool | None = False,
 ) -> ExecuteRequest:
     """The request for these arguments of ``execute``.
 

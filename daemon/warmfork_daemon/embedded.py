@@ -14,8 +14,9 @@ import signal
 import socket
 import sys
 import tempfile
+from typing import Any
 
-from warmfork.errors import WarmforkError
+from warmfork.errors import GuardRefused, WarmforkError
 from warmfork.trees import wipe_tree
 from warmfork_daemon import hardening
 from warmfork_daemon.config import load
@@ -54,6 +55,9 @@ def run_embedded(lifeline_fd: int) -> int:
             )
         finally:
             directory.close()
+    except GuardRefused as problem:
+        _tell(lifeline, {"error": str(problem), "guard": problem.guard})
+        return 1
     except WarmforkError as problem:
         _tell(lifeline, {"error": str(problem)})
         return 1
@@ -78,6 +82,6 @@ def _serve(supervisor: Supervisor, lifeline: socket.socket) -> None:
     del signal_ends
 
 
-def _tell(lifeline: socket.socket, message: dict[str, str]) -> None:
+def _tell(lifeline: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # a caller that is gone is told by the end of the lifeline in a moment
         lifeline.send(json.dumps(message).encode() + b"\n")

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Mapping
 
+from warmfork.errors import ConfigError
 from warmfork_daemon import hardening
 from warmfork_daemon.config import Config
 from warmfork_daemon.config.places import default_runtime_dir
@@ -37,6 +38,8 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
         config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system
     )
     try:
+        if config.system and group_id is not None:
+            _open_to_group(directory, group_id)
         key = directory.key(config.key_file, group_id)
         supervisor = Supervisor(
             resolved(config), directory, key, environ=environ, group_id=group_id, instance=new_instance(environ)
@@ -47,6 +50,14 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
     finally:
         directory.close()
     return 0
+
+
+def _open_to_group(directory: RuntimeDirectory, group_id: int) -> None:
+    """Let the socket's group into the directory (0750), or the socket's own mode would be of no use to it."""
+    try:
+        os.chown(directory.path, -1, group_id)
+    except OSError as problem:
+        raise ConfigError(f"runtime_dir = {str(directory.path)!r} cannot be given to the group: {problem}") from None
 
 
 def with_signals(supervisor: Supervisor) -> list[socket.socket]:

@@ -110,7 +110,7 @@ class Supervisor:
         finally:
             self._close()
         if self._guard_refused:
-            raise GuardRefused(self._failure)
+            raise GuardRefused(self._failure, self._selftest.status())
         if self._failure:
             raise EmbeddedStartFailed(self._failure)
 

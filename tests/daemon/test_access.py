@@ -68,6 +68,11 @@ def write(text: str, *names: str) -> Callable[[Ground], None]:
     return act
 
 
+def clients_as_a_file(ground: Ground) -> None:
+    shutil.rmtree(ground.clients)
+    ground.clients.touch()
+
+
 def empty(ground: Ground) -> None:
     for path in ground.clients.iterdir():
         path.unlink()
@@ -86,7 +91,7 @@ MISTAKES: dict[str, tuple[Callable[[Ground], object], str]] = {
         r"tcp\.server_key_file.*no secret key",
     ),
     "no clients directory": (lambda ground: shutil.rmtree(ground.clients), r"tcp\.clients_dir.*cannot be read"),
-    "clients is a file": (lambda ground: (shutil.rmtree(ground.clients), ground.clients.touch()), "cannot be read"),
+    "clients is a file": (clients_as_a_file, "cannot be read"),
     "empty allow-list": (empty, r"holds no client's key.*warmfork keys client"),
     "malformed client key": (write('public-key = "short"\n', "clients", "carol.key"), r"carol\.key is no CURVE key"),
     "empty client key": (write("", "clients", "carol.key"), r"tcp\.clients_dir.*carol\.key"),

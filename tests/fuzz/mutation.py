@@ -6,8 +6,9 @@ ground: ``WARMFORK_FUZZ_EXAMPLES=20000 pytest tests/fuzz``.
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 _EXAMPLES: Final = int(os.environ.get("WARMFORK_FUZZ_EXAMPLES", "0"))
 
 FUZZ: Final = settings(
-    max_examples=_EXAMPLES or 300,
+    max_examples=_EXAMPLES or 200,
     derandomize=not _EXAMPLES,
     deadline=None,  # a busy machine is no defect; what hangs is seen by the run
     database=None,
@@ -76,20 +77,21 @@ def mutated(draw: st.DrawFn, valid: Sequence[bytes]) -> bytes:
 
 
 def replaced(value: Any, place: int, new: Any) -> Any:
-    """``value`` with its ``place``-th inner value, counted modulo depth first, replaced by ``new``."""
-    spots: list[Callable[[Any], Any]] = []
+    """``value`` with its ``place``-th inner value, counted modulo and depth first, replaced by ``new``."""
+    paths = list(_paths(value))
+    path = paths[place % len(paths)]
+    if not path:
+        return new
+    copied = copy.deepcopy(value)
+    holder = copied
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = new
+    return copied
 
-    def walk(node: Any, put: Callable[[Any], Any]) -> None:
-        spots.append(put)
-        if isinstance(node, dict):
-            for key in node:
-                walk(node[key], lambda inner, node=node, key=key, put=put: put({**node, key: inner}))
-        elif isinstance(node, list):
-            for index in range(len(node)):
-                walk(
-                    node[index],
-                    lambda inner, node=node, index=index, put=put: put([*node[:index], inner, *node[index + 1 :]]),
-                )
 
-    walk(value, lambda inner: inner)
-    return spots[place % len(spots)](new)
+def _paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield above
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in inner:
+        yield from _paths(item, (*above, step))

@@ -91,7 +91,7 @@ def enter_world(start: control.Start) -> World:
     elif as_root and "uid" not in off:
         _become_on_host(start, identity, trees)
     if "threads" not in off:
-        problems["threads"] = _trial(lambda: namespaces.own_user_namespace(identity))
+        problems["threads"] = _trial(lambda: namespaces.own_user_namespace(identity, nested=private))
     if "uid" not in off:
         problems["uid"] = "" if os.geteuid() else "workers run as root"
     problems.setdefault("landlock", "" if landlock.abi() else "this kernel has no Landlock, or it is switched off")

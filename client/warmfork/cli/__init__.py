@@ -21,6 +21,7 @@ _SUMMARY_OF: Final = {
     "run": "run a Python file and save the charts it draws",
     "serve": "run the daemon",
     "status": "show how the daemon is",
+    "doctor": "show whether jobs are guarded here, layer by layer",
     "keys": "make the keys for talking to a daemon over TCP",
     "config": "print the daemon's effective configuration",
 }
@@ -31,6 +32,7 @@ examples:
   echo 'print(1 + 1)' | warmfork run -  run what comes from a pipe
   warmfork serve                        keep a daemon running, so that the next run starts warm
   warmfork status                       how it is
+  warmfork doctor                       whether this machine can guard jobs
 
 'warmfork COMMAND --help' tells about one command.
 

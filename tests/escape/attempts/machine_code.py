@@ -11,29 +11,6 @@ _GATE = (
     "code = bytes.fromhex('5389f889f389d1cd805bc3')\nwhere = need(call('mmap', 0, 4096, 7, 0x62, -1, 0))\n"
     "ctypes.memmove(where, code, len(code))\ngate = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int)(where)\n"
 )
-# The bytes "int 0x80; ret" in any file that may be mapped as code: no code of one's own is needed. Two floating-point
-# arguments put 2 into eax, which is the i386 number of fork.
-_BORROWED = """
-import glob
-found = None
-root = os.path.dirname(os.path.dirname(np.__file__))
-for path in sorted(glob.glob(root + "/*.libs/*.so*") + glob.glob(root + "/*/**/*.so", recursive=True)):
-    data = np.memmap(path, np.uint8, "r")
-    hits = np.flatnonzero((data[:-2] == 0xCD) & (data[1:-1] == 0x80) & (data[2:] == 0xC3))
-    hits = [int(at) for at in hits if at % 4096 < 4093]
-    if hits:
-        found = path, hits[0]
-        break
-if found is None:
-    refused("NOGADGET")
-fd = need(call("open", found[0].encode(), os.O_RDONLY))
-page = found[1] & ~4095
-where = need(call("mmap", 0, 4096, 5, 2, fd, page))
-pid = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_double, ctypes.c_double)(where + found[1] - page)(1.0, 1.0)
-if pid == 0: os._exit(0)
-tell(pid)
-"""
-
 ATTEMPTS = (
     Attempt("x32-open", "opens a file by the x32 number of open", "tell(call(0x40000002, canary, 0, 0))", _X32, control=_NO_X32),
     Attempt("x32-fork", "forks by the x32 number", "pid = call(0x40000000 + 57)\nif pid == 0: os._exit(0)\ntell(pid)", _X32, control=_NO_X32),
@@ -61,12 +38,6 @@ ATTEMPTS = (
         "makes a socket by the 32-bit socketcall",
         _GATE + "where = need(call('mmap', 0x10000000, 4096, 3, 0x32, -1, 0))\nctypes.memmove(where, (ctypes.c_uint32 * 3)(2, 1, 0), 12)\n"
         "tell(gate(102, 1, where))",
-        dies=("crashed",),
-    ),
-    Attempt(
-        "int80-borrowed",
-        "maps a library's bytes that happen to be int 0x80 and calls them with the number of a 32-bit fork",
-        _BORROWED,
         dies=("crashed",),
     ),
     Attempt(

@@ -44,6 +44,7 @@ class KernelGuard:
     ) -> None:
         self._limits = limits
         self._identity = identity
+        self._private = mounted_slots
         self._landlock_abi = landlock.abi() if use_landlock else 0
         self._grants = _open_grants(trees, readable) if use_landlock else []
         self._program = b""
@@ -53,7 +54,7 @@ class KernelGuard:
     def limit(self) -> None:
         """The layers that need not be last: own user namespace, rlimits, capabilities, no_new_privs. Raises OSError."""
         if self._identity is not None:
-            namespaces.own_user_namespace(self._identity)
+            namespaces.own_user_namespace(self._identity, nested=self._private)
         set_maxima(self._limits, threads=self._identity is not None)
         if self._landlock_abi or self._program:
             calls.keep_capabilities()

@@ -95,10 +95,17 @@ def become(identity: Identity) -> None:
     calls.set_dumpable(True)  # else our own /proc entries belong to root, the maps among them
 
 
-def own_user_namespace(identity: Identity) -> None:
-    """In a worker: a user namespace of its own, so that RLIMIT_NPROC counts this job's threads and no one else's."""
+def own_user_namespace(identity: Identity, *, nested: bool) -> None:
+    """In a worker: a user namespace of its own, so that RLIMIT_NPROC counts this job's threads and no one else's.
+
+    Args:
+        identity: who this process is.
+        nested: inside the template's user namespace, from which the refusal of setgroups(2) is inherited.
+    """
     calls.set_dumpable(True)
     calls.call("unshare", calls.CLONE_NEWUSER)
+    if not nested:
+        proc.write_own("setgroups", "deny")
     _map(identity)
 
 

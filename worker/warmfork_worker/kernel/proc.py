@@ -35,11 +35,14 @@ def read_own(name: str) -> bytes:
 
 def write_own(name: str, text: str) -> None:
     """Write to /proc/self/``name`` in one write(2). Raises OSError."""
-    fd = _open(name, os.O_WRONLY)
     try:
-        os.write(fd, text.encode("ascii"))
-    finally:
-        os.close(fd)
+        fd = _open(name, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode("ascii"))
+        finally:
+            os.close(fd)
+    except OSError as problem:  # it becomes the reason why a layer is not active
+        raise OSError(problem.errno, f"writing /proc/self/{name}: {problem.strerror}") from None
 
 
 def list_own(name: str) -> list[str]:
