@@ -138,8 +138,17 @@ def test_no_text_whatever_keeps_a_control(text: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["C"])))
 def test_ordinary_text_is_left_alone(text: str) -> None:
-    """Letters, marks, symbols and emoji of every script come out as they went in, joiners apart from nothing."""
-    assert "".join(c for c in text if c not in HARMFUL) == harmless("".join(c for c in text if c not in HARMFUL))
+    """Letters, marks, symbols and emoji of every script come out as they went in."""
+    ordinary = "".join(character for character in text if character not in HARMFUL)
+    assert ordinary == harmless(ordinary)
+
+
+@pytest.mark.parametrize(
+    "text", ["图表\t一\n二", "葛\U000e0100", "👩‍👩‍👧", "עברית ו-English", "e\u0301 ☀\ufe0f", "a\u00adb\u00a0c"]
+)
+def test_joiners_and_variants_stay(text: str) -> None:
+    """Ideographic variants, joined emoji, accents and scripts from right to left need their own invisible characters."""
+    assert text == harmless(text)
 
 
 @pytest.mark.parametrize("verdict", ["error", "timeout", "crashed", "ok"])

@@ -225,9 +225,9 @@ def test_depth_is_bounded(work: Path) -> None:
     assert 1 == found.dropped
 
 
-def test_a_very_deep_tree_costs_nothing(work: Path) -> None:
+def test_a_very_deep_tree_costs_nothing(tmpfs: Path) -> None:
     """A tree deeper than Python's recursion and than any path is dropped at the bound; no descriptor is left open."""
-    fd = os.open(work, os.O_RDONLY)
+    fd = os.open(tmpfs, os.O_RDONLY)
     for _ in range(10_000):
         os.mkdir("d", dir_fd=fd)
         inner = os.open("d", os.O_RDONLY, dir_fd=fd)
@@ -235,9 +235,9 @@ def test_a_very_deep_tree_costs_nothing(work: Path) -> None:
         fd = inner
     os.close(fd)
     before = open_descriptors()
-    assert Collected({}, 1) == collected(work)
+    assert Collected({}, 1) == collected(tmpfs)
     assert before == open_descriptors()
-    _remove_deep(work)
+    _remove_deep(tmpfs)
 
 
 def _remove_deep(work: Path) -> None:

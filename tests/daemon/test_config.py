@@ -118,6 +118,9 @@ def _another_value(row: Any) -> tuple[Any, str]:
         "endpoints": "ipc:///run/x.sock",
         "socket_group": "agents",
         "template.preload": "scipy.stats",
+        "guard.required": "threads",
+        "guard.off": "threads",
+        "guard.user": "1000",
     }
     word = words.get(row.key, "/some/where")
     return ([word] if row.many else word), word
@@ -134,6 +137,8 @@ REFUSED: dict[str, list[Any]] = {
     "template.python": ["python3", "~/bin/python", "/a\nb", "/a\udc80", 3],
     "template.font_dirs": [[""], ["fonts"], "/fonts"],
     "socket_group": ["a b", "1a", 5],
+    "guard.user": ["", "a b", "1a", 5, "12345678901"],
+    "guard.required": [["root"], "seccomp"],
     "endpoints": [
         *(
             [f"tcp://{bad}"]

@@ -63,7 +63,7 @@ def _values(row: Any) -> st.SearchStrategy[Any]:
             one = printable.map(lambda text: "/" + text)
         case "endpoint":
             one = printable.map(lambda text: "ipc:///" + text)
-        case "group":
+        case "group" | "user":
             one = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}\$?", fullmatch=True)
         case _:
             one = st.from_regex(r"[^\W\d]\w{0,5}(\.[^\W\d]\w{0,5})?", fullmatch=True)
@@ -71,7 +71,7 @@ def _values(row: Any) -> st.SearchStrategy[Any]:
 
 
 # Left out: keys that a relation binds to another, so that any drawn set of the rest is a configuration.
-_BOUND = ("limits.timeout_s", "limits.memory_bytes", "bytes_max", "std", "policy.default", "policy.allowed")
+_BOUND = ("limits.timeout_s", "limits.memory_bytes", "bytes_max", "std", "policy.default", "policy.allowed", "guard.")
 _FREE = [row for row in SETTINGS if not any(word in row.key for word in _BOUND)]
 
 

@@ -64,6 +64,7 @@ for place in places: read(place)
 for pid in range(1, 3000):
     if pid != os.getpid():
         for name, arguments in (("kill", (pid, 0)), ("pidfd_open", (pid, 0)), ("sched_getaffinity", (pid, 8, (ctypes.c_ulong * 1)())),
+                                ("clock_gettime", ((~pid << 3) | 2, (ctypes.c_long * 2)())), ("getpgid", (pid,)),
                                 ("prlimit64", (pid, 7, 0, (ctypes.c_uint64 * 2)()))):
             if pid != os.getppid() and call(name, *arguments) >= 0: print("SEEN", name, pid)
 print("LOOKED", flush=True)

@@ -37,10 +37,12 @@ _NOT_THERE: Final = "listxattr llistxattr flistxattr getxattr lgetxattr fgetxatt
 
 _ALLOWED: Final = frozenset(NUMBERS[name] for name in f"{_MEASURED}{_HARMLESS}{_BY_ARGUMENT}{_TWINS}".split())
 _ANSWERED: Final = frozenset(NUMBERS[name] for name in f"{_FAKED} {_NOT_THERE}".split())
-# They end the prober, or make it wait for ever.
-_NOT_PROBED: Final = [
-    NUMBERS[name] for name in "exit exit_group rt_sigreturn pause select pselect6 poll ppoll restart_syscall".split()
-]
+# They end the prober, or make it wait for ever. uretprobe passes every filter since Linux 6.14 and is SIGILL outside of a
+# probe, so it has a test of its own.
+_NOT_PROBED: Final = frozenset(
+    NUMBERS[name]
+    for name in "exit exit_group rt_sigreturn pause select pselect6 poll ppoll restart_syscall uretprobe uprobe".split()
+)
 _X32: Final = 0x40000000
 
 _PROBE: Final = """
@@ -54,9 +56,9 @@ os._exit(0)
 """
 
 
-def probe(client: Client, first: int, argument: int, skipped: list[int]) -> Mapping[int, str]:
+def probe(client: Client, first: int, argument: int, skipped: frozenset[int]) -> Mapping[int, str]:
     """What 1,024 numbers from ``first`` on answer to six times the same argument: errno names; ``0`` and up as text."""
-    variables: dict[str, Any] = {"NR": NUMBERS, "FIRST": first, "ARGUMENT": argument, "SKIPPED": skipped, "ATTEMPT": "probe"}
+    variables: dict[str, Any] = {"NR": NUMBERS, "FIRST": first, "ARGUMENT": argument, "SKIPPED": sorted(skipped), "ATTEMPT": "probe"}
     paths = dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent")
     result = client.execute(PRELUDE + _PROBE, variables=variables | paths, policy="off", timeout_s=20)
     lines = [line for line in result.stdout.splitlines() if line.startswith("ANSWERS ")]
@@ -87,7 +89,7 @@ def test_only_the_allow_list_gets_into_the_kernel(guarded: Side, argument: int) 
 @pytest.mark.parametrize("argument", [-1, 0])
 def test_no_number_of_x32_gets_in(guarded: Side, argument: int) -> None:
     """None of the numbers with the x32 bit answers other than EPERM or ENOSYS, exit and fork included."""
-    assert [] == names(let_in(probe(guarded.client, _X32, argument, [])))
+    assert [] == names(let_in(probe(guarded.client, _X32, argument, frozenset())))
 
 
 def test_faked_calls_say_success(guarded: Side) -> None:
@@ -102,13 +104,20 @@ def test_clone3_is_not_there(guarded: Side) -> None:
     assert "ENOSYS" == probe(guarded.client, 0, -1, _NOT_PROBED)[NUMBERS["clone3"]]
 
 
+def test_uprobe_calls_end_in_the_job(guarded: Side) -> None:
+    """The calls of uprobes cost the job that makes them and answer nothing, whether or not a filter sees them."""
+    for name in ("uretprobe", "uprobe"):
+        result = guarded.client.execute(f"import ctypes\nprint(ctypes.CDLL(None).syscall({NUMBERS[name]}))", policy="off")
+        assert result.verdict == "crashed" or "-1\n" == result.stdout, (name, result)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the controls show what root's unguarded job can do")
 def test_without_the_filter_the_numbers_answer(unguarded: Side) -> None:
     """The control: the same probe without guards gets into the kernel by many numbers that the filter shuts."""
     harmful = "sync vhangup reboot kill tkill tgkill fork vfork setsid munlockall iopl acct syslog umount2 swapoff setns adjtimex"
     waiting = "wait4 waitid msgrcv mq_timedreceive rt_sigtimedwait rt_sigsuspend io_getevents accept accept4 clone clone3 uretprobe"
     quiet = "setuid setgid setreuid setregid setgroups setresuid setresgid setfsuid setfsgid personality alarm unshare mlockall"
-    skipped = _NOT_PROBED + [NUMBERS[name] for name in f"{harmful} {waiting} {quiet}".split()] + list(range(300, 1024))
+    skipped = _NOT_PROBED.union((NUMBERS[name] for name in f"{harmful} {waiting} {quiet}".split()), range(300, 1024))
     answers = probe(unguarded.client, 0, -1, skipped)
     shut = let_in(answers) - _ALLOWED - _ANSWERED
     assert {"socket", "connect", "inotify_init", "shmget", "execve", "chown", "setxattr", "bind"} <= set(names(shut))

@@ -18,7 +18,7 @@ _LINE_CHARS_MAX: Final = 4_000
 # text altogether (deprecated formatting, annotations, tags).
 _STEERING: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 )
 _UNSAFE: Final = re.compile(f"[{_STEERING}]")
 _UNSAFE_IN_A_NAME: Final = re.compile(rf"[\t\n/\\{_STEERING}]")

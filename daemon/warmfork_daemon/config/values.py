@@ -34,6 +34,7 @@ _TRUTH: Final = {
 }
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _TCP: Final = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 _SHOWN_CHARS_MAX: Final = 120
 
@@ -179,7 +180,7 @@ def _read_group(setting: Setting, value: object, as_text: bool) -> str:
 
 def _read_user(setting: Setting, value: object, as_text: bool) -> str:
     text = _plain_text(setting, value)
-    if not _GROUP.fullmatch(text):
+    if not (_GROUP.fullmatch(text) or _NUMBER.fullmatch(text)):
         raise _RefusedError(f"expected {allowed(setting)}")
     return text
 
@@ -243,7 +244,7 @@ _DESCRIBED: Final[Mapping[Kind, Callable[[Setting], str]]] = MappingProxyType(
         "choice": lambda setting: "one of " + ", ".join(setting.choices),
         "path": lambda setting: "an absolute path" + ("" if setting.many else " or empty"),
         "group": lambda setting: "the name of a group or empty",
-        "user": lambda setting: "the name or number of a user",
+        "user": lambda setting: "the name of a user, or a number in quotes",
         "module": lambda setting: "a module's dotted name",
         "endpoint": lambda setting: (
             f"ipc:// and an absolute path of at most {IPC_PATH_BYTES_MAX} bytes, or tcp://, an IP address, : and a port"

@@ -92,7 +92,7 @@ _PROGRAMS = (
         "makes the call of a uprobe",
         "tell(call('uretprobe'))",
         _OR_ABSENT,
-        control=NOT_RUN + "the kernel ends the caller with a signal outside of a probe",
+        control=NOT_RUN + "the kernel ends the caller with a signal outside of a probe, past every filter since 6.14",
         dies=("crashed",),
     ),
 )
