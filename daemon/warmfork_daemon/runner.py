@@ -66,7 +66,12 @@ class JobRunner:
         return [(worker.job, worker.pid) for worker in self._busy.values() if worker.job is not None]
 
     def run(self, worker: Worker, job: Job) -> bool:
-        """Send the job to an idle worker just taken. False when the worker turned out dead; the job did not run."""
+        """Send the job to an idle worker just taken. False when the worker turned out dead; the job did not run.
+
+        Raises ProtocolError, with worker and job untouched, when the job cannot be written down for the worker.
+        """
+        worker.cpu_at_dispatch_s = worker.read_cpu_s()
+        frames = jobs.encode_order(self._order(worker, job))
         worker.job = job
         job.dispatched_s = monotonic_s()
         timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
@@ -75,9 +80,7 @@ class JobRunner:
             worker.job = None
             self._pools[job.template].retire(worker)
             return False
-        worker.cpu_at_dispatch_s = worker.read_cpu_s()
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
-        frames = jobs.encode_order(self._order(worker, job))
         worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
         self._flush(worker)
         worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
@@ -100,7 +103,7 @@ class JobRunner:
             charts_max=bounds.charts_max,
             chart_bytes_max=bounds.chart_bytes_max,
             charts_bytes_max=bounds.reply_bytes_max,
-            address_bytes=worker.address_limit_bytes(job.memory_bytes),
+            address_bytes=worker.address_limit_bytes(job),
             cpu_s=int(worker.cpu_at_dispatch_s + job.timeout_s * bounds.cpu_factor) + 1,
         )
 

@@ -109,6 +109,7 @@ def status_of(
                 "timeout_s": job.timeout_s,
             }
             for job, worker_pid in running[:1_000]
+            if job.peer.routing_id  # the daemon's own probes have no client
         ],
         "jobs": {"by_verdict": dict(counts.by_verdict), "mean_wall_s": round(counts.mean_wall_s, 6)},
         "requests": {"refused": dict(counts.refused), "undelivered_replies": counts.undelivered},

@@ -223,8 +223,13 @@ class Supervisor:
                 continue
             job = self._queue.take(template)
             assert job is not None
-            if not self._runner.run(worker, job):
-                self._queue.put_back(job)
+            try:
+                if not self._runner.run(worker, job):
+                    self._queue.put_back(job)
+            except ProtocolError as problem:  # one job's loss, never the daemon's
+                log.error("job %s could not be sent to a worker: %s", job.request.id.hex(), problem)
+                self._pools[template].retire(worker)
+                self._answer_unrun(job, "lost", "NotSent", f"The job could not be sent to a worker: {problem}.")
 
     def _plan_expiry(self) -> None:
         if not self._expiry_planned:
@@ -293,7 +298,17 @@ class Supervisor:
         log.debug("job %s %s wall_s=%.4f", job.request.id.hex(), reply.verdict, reply.usage.wall_s)
 
     def _send(self, peer: Peer, reply: Reply) -> bool:
-        return self._frontend.send(peer, encode_reply(reply))
+        try:
+            frames = encode_reply(reply)
+        except ProtocolError as problem:  # one job's loss, never the daemon's
+            log.error("reply to %s could not be written: %s", reply.id.hex(), problem)
+            if not isinstance(reply, ResultReply):
+                return False
+            told = f"The job ended as {reply.verdict}, but its result could not be written down: {problem}."
+            frames = encode_reply(
+                ResultReply(reply.id, "lost", error=ErrorInfo("NotSent", told[:4_000]), retry_safe=False)
+            )
+        return self._frontend.send(peer, frames)
 
 
 def _error_for(problem: ProtocolError, frames: list[memoryview]) -> ErrorReply:

@@ -97,14 +97,12 @@ class Worker:
         poll.register(self.pidfd, select.POLLIN)
         return not poll.poll(0)
 
-    def address_limit_bytes(self, memory_bytes: int) -> int:
-        """Address space that a job with this much memory may have: the limit that the kernel itself enforces at once.
+    def address_limit_bytes(self, job: Job) -> int:
+        """Address space that this job may have here: the limit that the kernel itself enforces at once.
 
         RLIMIT_AS and not RLIMIT_DATA, because it counts shared anonymous mappings too.
         """
-        job = self.job
-        assert job is not None
-        return self.baseline_address_bytes + job.input_bytes + memory_bytes
+        return self.baseline_address_bytes + job.input_bytes + job.memory_bytes
 
     def read_cpu_s(self) -> float:
         """CPU seconds of the process so far, also of a zombie; 0 once it is reaped.

@@ -49,7 +49,13 @@ def start(directory: Path, settings: Mapping[str, Any]) -> Served:
     """Start ``warmfork serve`` in a directory with these settings (dotted keys) and wait until it answers."""
     flags: list[str] = []
     for key, value in settings.items():
-        flags += [BY_KEY[key].flag] if value is True else [_no(BY_KEY[key].flag)] if value is False else [BY_KEY[key].flag, str(value)]
+        flags += (
+            [BY_KEY[key].flag]
+            if value is True
+            else [_no(BY_KEY[key].flag)]
+            if value is False
+            else [BY_KEY[key].flag, str(value)]
+        )
     served = Served(directory, f"escape-{uuid.uuid4().hex}", tuple(flags))
     served.start()
     return served

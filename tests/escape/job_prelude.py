@@ -3,7 +3,7 @@
 Globals given as variables of the job: ``ATTEMPT`` (its id), ``NR`` (numbers by name), and the world's.
 """
 # mypy: ignore-errors
-# ruff: noqa
+# ruff: noqa: E402, F821  (runs after the variables of the job are set; its names come from there)
 
 import errno
 import os

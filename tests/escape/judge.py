@@ -106,7 +106,15 @@ def _answer(id: str, result: Result) -> tuple[str, str]:
 def _text(result: Result) -> str:
     """Everything that came back, for a look at whether a secret is in it."""
     blobs = [*result.files.values(), *(chart.data for chart in result.charts)]
-    return "\n".join([result.stdout, result.stderr, str(result.error), *(blob.decode("latin-1") for blob in blobs), *(blob.hex() for blob in blobs)])
+    return "\n".join(
+        [
+            result.stdout,
+            result.stderr,
+            str(result.error),
+            *(blob.decode("latin-1") for blob in blobs),
+            *(blob.hex() for blob in blobs),
+        ]
+    )
 
 
 def is_refused(attempt: Attempt, outcome: Outcome) -> str:

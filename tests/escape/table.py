@@ -86,7 +86,9 @@ def _sum_up(sums: Counter[tuple[str, str]]) -> int:
         print(f"{name:16}" + "".join(f" {sums[name, column]:>22}" for column in columns))
     print(f"{'all':16}" + "".join(f" {sum(sums[name, column] for name in CLASSES):>22}" for column in columns))
     wrong = sum(count for (_, column), count in sums.items() if column.endswith("wrong"))
-    print(f"\n{wrong} cells are wrong; those 'not shown' say why in their row of the tables under tests/escape/attempts")
+    print(
+        f"\n{wrong} cells are wrong; those 'not shown' say why in their row of the tables under tests/escape/attempts"
+    )
     return 1 if wrong else 0
 
 

@@ -39,7 +39,9 @@ def test_the_strict_policy_lets_nothing_through_either(attempt: Attempt, guarded
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the controls show what root's unguarded job can do")
-@pytest.mark.parametrize("attempt", [one for one in _ATTEMPTS if has_control(one)], ids=lambda one: f"{one.class_}-{one.id}")
+@pytest.mark.parametrize(
+    "attempt", [one for one in _ATTEMPTS if has_control(one)], ids=lambda one: f"{one.class_}-{one.id}"
+)
 def test_without_guards_it_works(attempt: Attempt, unguarded: Side) -> None:
     """The control: the same code gets through where no guard stands, and the outside shows it."""
     outcome = run_attempt(attempt, unguarded.client, unguarded.world, "off", control=True)

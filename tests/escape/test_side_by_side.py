@@ -92,7 +92,9 @@ def test_the_spy_finds_what_is_there(unguarded: Side) -> None:
     neighbour = Running(unguarded, _SHOW, variables={"OWN": secret}, timeout_s=20)
     beside(unguarded, 1)
     seen = unguarded.client.execute(
-        PRELUDE + _SPY.replace("3000", "65536"), variables={**unguarded.world.variables(), "ATTEMPT": "spy"}, policy="off"
+        PRELUDE + _SPY.replace("3000", "65536"),
+        variables={**unguarded.world.variables(), "ATTEMPT": "spy"},
+        policy="off",
     )
     neighbour.result()
     assert "SEEN kill" in seen.stdout or seen.dropped.stdout_bytes

@@ -58,7 +58,13 @@ os._exit(0)
 
 def probe(client: Client, first: int, argument: int, skipped: frozenset[int]) -> Mapping[int, str]:
     """What 1,024 numbers from ``first`` on answer to six times the same argument: errno names; ``0`` and up as text."""
-    variables: dict[str, Any] = {"NR": NUMBERS, "FIRST": first, "ARGUMENT": argument, "SKIPPED": sorted(skipped), "ATTEMPT": "probe"}
+    variables: dict[str, Any] = {
+        "NR": NUMBERS,
+        "FIRST": first,
+        "ARGUMENT": argument,
+        "SKIPPED": sorted(skipped),
+        "ATTEMPT": "probe",
+    }
     paths = dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent")
     result = client.execute(PRELUDE + _PROBE, variables=variables | paths, policy="off", timeout_s=20)
     lines = [line for line in result.stdout.splitlines() if line.startswith("ANSWERS ")]
@@ -107,7 +113,9 @@ def test_clone3_is_not_there(guarded: Side) -> None:
 def test_uprobe_calls_end_in_the_job(guarded: Side) -> None:
     """The calls of uprobes cost the job that makes them and answer nothing, whether or not a filter sees them."""
     for name in ("uretprobe", "uprobe"):
-        result = guarded.client.execute(f"import ctypes\nprint(ctypes.CDLL(None).syscall({NUMBERS[name]}))", policy="off")
+        result = guarded.client.execute(
+            f"import ctypes\nprint(ctypes.CDLL(None).syscall({NUMBERS[name]}))", policy="off"
+        )
         assert result.verdict == "crashed" or "-1\n" == result.stdout, (name, result)
 
 
@@ -183,11 +191,18 @@ def test_each_rule_decides_by_its_argument(guarded: Side) -> None:
     code += "PAGE = call('mmap', 0, 4096, 3, 0x22, -1, 0)\nanswers = []\n"
     code += "".join(f"answers.append(word(call({name!r}, {arguments})))\n" for name, arguments, _ in _ROWS)
     code += "print('ANSWERS', json.dumps(answers))\n"
-    variables = {"NR": NUMBERS, "ATTEMPT": "rules", **dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent")}
+    variables = {
+        "NR": NUMBERS,
+        "ATTEMPT": "rules",
+        **dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent"),
+    }
     result = guarded.client.execute(PRELUDE + code, variables=variables, policy="off")
     assert result.ok, result.stderr
     answers = json.loads(result.stdout.split("ANSWERS ")[1])
-    told = ["in" if expected == "in" and word not in ("EPERM", "ENOSYS") else word for (_, _, expected), word in zip(_ROWS, answers, strict=True)]
+    told = [
+        "in" if expected == "in" and word not in ("EPERM", "ENOSYS") else word
+        for (_, _, expected), word in zip(_ROWS, answers, strict=True)
+    ]
     assert list(_ROWS) == [(name, arguments, word) for (name, arguments, _), word in zip(_ROWS, told, strict=True)]
 
 
@@ -210,7 +225,11 @@ else: print("AT THE GATE", flush=True); ctypes.CFUNCTYPE(None, ctypes.c_double)(
 
 def test_the_32_bit_gate_kills(guarded: Side, unguarded: Side) -> None:
     """int 0x80 ends a guarded job by SIGSYS (or cannot be mapped at all), and works as the i386 exit without guards."""
-    variables = {"NR": NUMBERS, "ATTEMPT": "gate", **dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent")}
+    variables = {
+        "NR": NUMBERS,
+        "ATTEMPT": "gate",
+        **dict.fromkeys(("OUTSIDE", "CANARY", "WRITABLE", "NEW"), "/nonexistent"),
+    }
     bound = guarded.client.execute(PRELUDE + _GATE, variables=variables, policy="off")
     if "NOT MAPPED" not in bound.stdout:
         assert ("crashed", True) == (bound.verdict, "SIGSYS" in str(bound.error)), bound

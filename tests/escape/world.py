@@ -160,7 +160,9 @@ class World:
 
     def _marked(self) -> list[Path]:
         planted = [self.served.directory / "planted", self.served.directory / "slots" / "planted"]
-        found = [Path(name) for place in ("/tmp", "/var/tmp", "/dev/shm") for name in glob.glob(f"{place}/{self.mark}*")]
+        found = [
+            Path(name) for place in ("/tmp", "/var/tmp", "/dev/shm") for name in glob.glob(f"{place}/{self.mark}*")
+        ]
         return found + [path for path in planted if path.exists()]
 
     def _remove_marks(self) -> None:

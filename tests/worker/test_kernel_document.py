@@ -23,7 +23,9 @@ def test_document_lists_every_call_of_the_table() -> None:
 
 def test_every_call_stands_in_one_row() -> None:
     """Each call that a rule names is printed once, so that no row can hide behind another, and has a number."""
-    printed = re.findall(r"`(\w+)`", "\n".join(line for line in generated_tables().splitlines() if line.startswith("| `")))
+    printed = re.findall(
+        r"`(\w+)`", "\n".join(line for line in generated_tables().splitlines() if line.startswith("| `"))
+    )
     named = [name for rule in rules(file_exec=True) for name in rule.names]
     assert sorted(named) == sorted(printed)
     assert set() == set(named) - set(MACHINES["x86_64"].numbers)
@@ -37,6 +39,8 @@ def test_every_promise_is_mapped_to_tests_that_exist() -> None:
     assert len(rows) >= _PROMISES_MIN
     assert [] == [row for row in rows if not re.search(r"`tests/[\w/]+\.py::\w+`", row)]
     for file, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", prose):
-        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), f"{file}::{test}"
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), (
+            f"{file}::{test}"
+        )
     for file in re.findall(r"`(tests/[\w/]+\.py)`", prose):
         assert (ROOT / file).is_file(), file

@@ -94,11 +94,20 @@ def enter_world(start: control.Start) -> World:
         problems["threads"] = _trial(lambda: namespaces.own_user_namespace(identity, nested=private))
     if "uid" not in off:
         problems["uid"] = "" if os.geteuid() else "workers run as root"
-    problems.setdefault("landlock", "" if landlock.abi() else "this kernel has no Landlock, or it is switched off")
+    problems.setdefault("landlock", _landlock_problem(landlock.abi(), private=private))
     problems.setdefault("seccomp", _trial(_try_seccomp))
     layers = tuple(_layer(name, problems.get(name, "")) for name in control.LAYERS)
     own = identity if not problems["threads"] else None
     return World(layers, trees, slots, own, private)
+
+
+def _landlock_problem(version: int, *, private: bool) -> str:
+    """Why Landlock of this version is not enough; empty when it is."""
+    if not version:
+        return "this kernel has no Landlock, or it is switched off"
+    if version < landlock.TRUNCATE_SINCE and not private:
+        return f"version {version} cannot refuse truncate(2), which matters where there is no private root"
+    return ""
 
 
 def _layer(name: str, problem: str) -> control.Layer:

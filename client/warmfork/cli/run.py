@@ -17,7 +17,7 @@ from warmfork.cli.report import print_json, print_result
 from warmfork.cli.request import parse_formats, parse_variable, request_of
 from warmfork.cli.saving import Saver
 from warmfork.cli.sizes import parse_seconds, parse_size
-from warmfork.cli.terminal import say
+from warmfork.cli.terminal import say, write_job_text
 from warmfork.client import Client
 from warmfork.embedding import embedded
 from warmfork.errors import DaemonUnreachable, ProtocolError, WarmforkError
@@ -92,6 +92,15 @@ def execute(args: argparse.Namespace) -> int:
     request = request_of(args)
     saver = Saver(args.out, overwrite=args.overwrite)
     result = _run(args, request)
+    try:
+        return _save_and_print(args, saver, result)
+    except OSError:  # a full disk must not cost the answer as well
+        write_job_text(result.stdout, sys.stdout)
+        write_job_text(result.stderr, sys.stderr)
+        raise
+
+
+def _save_and_print(args: argparse.Namespace, saver: Saver, result: Result) -> int:
     chart_paths = saver.save_charts(result.charts)
     chart_files = {chart.file_name for chart in result.charts}
     others = {name: data for name, data in result.files.items() if name not in chart_files}

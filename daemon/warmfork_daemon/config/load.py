@@ -24,6 +24,7 @@ from warmfork_daemon.config.settings import BY_ENVIRONMENT_NAME, BY_KEY, SECTION
 from warmfork_daemon.config.values import read_value, refusal
 
 FILE_VARIABLE: Final = "WARMFORK_CONFIG"
+_FILE_BYTES_MAX: Final = 65_536  # a parser's time grows with the square of some texts
 _TEMPLATES: Final = "templates"
 _TEMPLATES_VARIABLE: Final = "WARMFORK_TEMPLATES"
 _SECTION_PREFIXES: Final = tuple(f"WARMFORK_{name.upper()}_" for name in SECTIONS)
@@ -122,7 +123,11 @@ def _from_file(path: str | None, environ: Mapping[str, str], system: bool) -> It
     if place is None:
         return
     try:
-        table = tomllib.loads(place.read_bytes().decode())
+        with place.open("rb") as file:
+            text = file.read(_FILE_BYTES_MAX + 1)
+        if len(text) > _FILE_BYTES_MAX:
+            raise ConfigError(f"the configuration file {place} has more than {_FILE_BYTES_MAX} bytes")
+        table = tomllib.loads(text.decode())
     except FileNotFoundError:
         if named is None:
             return
@@ -130,6 +135,10 @@ def _from_file(path: str | None, environ: Mapping[str, str], system: bool) -> It
         raise ConfigError(f"the configuration file {place} named by {asked_by} does not exist") from None
     except OSError as error:
         raise ConfigError(f"the configuration file {place} cannot be read: {error.strerror or error}") from error
+    except RecursionError:
+        raise ConfigError(f"the configuration file {place} is nested too deeply") from None
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(f"the configuration file {place} is not valid TOML: {error}") from error
     yield from _flatten(table, "", f"file:{place}")

@@ -51,14 +51,20 @@ ATTEMPTS = (
         "fd = need(call('open', canary, os.O_PATH))\nshow_file(b'/proc/self/fd/%d' % fd)",
     ),
     _read("read-proc-self-root", "goes through /proc/self/root", "show_file(b'/proc/self/root' + canary)"),
-    _read("read-proc-self-cwd", "goes through /proc/self/cwd", "show_file(b'/proc/self/cwd/' + b'../' * 40 + canary[1:])"),
-    _read("read-proc-1-root", "goes through the root of process 1", "show_file(b'/proc/1/root' + canary)", control=_INIT),
+    _read(
+        "read-proc-self-cwd", "goes through /proc/self/cwd", "show_file(b'/proc/self/cwd/' + b'../' * 40 + canary[1:])"
+    ),
+    _read(
+        "read-proc-1-root", "goes through the root of process 1", "show_file(b'/proc/1/root' + canary)", control=_INIT
+    ),
     _read(
         "read-proc-parent-root",
         "goes through the root of its parent",
         "show_file(b'/proc/%d/root' % os.getppid() + canary)",
     ),
-    _read("read-proc-daemon-root", "goes through the daemon's root", "show_file(b'/proc/%d/root' % DAEMON_PID + canary)"),
+    _read(
+        "read-proc-daemon-root", "goes through the daemon's root", "show_file(b'/proc/%d/root' % DAEMON_PID + canary)"
+    ),
     _read(
         "read-proc-task-root",
         "goes through the root of its own thread",
@@ -135,7 +141,11 @@ ATTEMPTS = (
         "fd = need(call('open', KEY_FILE.encode(), os.O_RDONLY))\nbuffer = ctypes.create_string_buffer(32)\n"
         "need(call('read', fd, buffer, 32))\nprint(buffer.raw.hex())\nreached()",
     ),
-    _see("see-stat", "asks for the size and time of a file", "tell(call('stat', canary, ctypes.create_string_buffer(256)))"),
+    _see(
+        "see-stat",
+        "asks for the size and time of a file",
+        "tell(call('stat', canary, ctypes.create_string_buffer(256)))",
+    ),
     _see("see-lstat", "asks without following links", "tell(call('lstat', canary, ctypes.create_string_buffer(256)))"),
     _see(
         "see-statx",
@@ -149,8 +159,16 @@ ATTEMPTS = (
     ),
     _see("see-access", "asks whether it is there", "tell(call('access', canary, 0))"),
     _see("see-faccessat2", "asks with faccessat2", "tell(call('faccessat2', AT_FDCWD, canary, 0, 0x200))"),
-    _see("see-readlink", "reads where a link outside leads", "tell(call('readlink', LINK.encode(), ctypes.create_string_buffer(200), 200))"),
-    _see("see-statfs", "asks for the file system outside", "tell(call('statfs', outside, ctypes.create_string_buffer(256)))"),
+    _see(
+        "see-readlink",
+        "reads where a link outside leads",
+        "tell(call('readlink', LINK.encode(), ctypes.create_string_buffer(200), 200))",
+    ),
+    _see(
+        "see-statfs",
+        "asks for the file system outside",
+        "tell(call('statfs', outside, ctypes.create_string_buffer(256)))",
+    ),
     _see("see-opath", "opens it as a path only", "tell(call('open', canary, os.O_PATH))"),
     _see(
         "see-handle",
@@ -158,15 +176,29 @@ ATTEMPTS = (
         "handle = ctypes.create_string_buffer((128).to_bytes(4, 'little'), 256)\n"
         "tell(call('name_to_handle_at', AT_FDCWD, canary, handle, ctypes.byref(ctypes.c_int()), 0))",
     ),
-    _see("see-getxattr", "reads an extended attribute", "tell(call('getxattr', writable, b'user.mark', ctypes.create_string_buffer(64), 64))", (*NO_FILE, "ENOTSUP")),
-    _see("see-listxattr", "lists extended attributes", "tell(call('listxattr', writable, ctypes.create_string_buffer(64), 64))", (*NO_FILE, "ENOTSUP")),
+    _see(
+        "see-getxattr",
+        "reads an extended attribute",
+        "tell(call('getxattr', writable, b'user.mark', ctypes.create_string_buffer(64), 64))",
+        (*NO_FILE, "ENOTSUP"),
+    ),
+    _see(
+        "see-listxattr",
+        "lists extended attributes",
+        "tell(call('listxattr', writable, ctypes.create_string_buffer(64), 64))",
+        (*NO_FILE, "ENOTSUP"),
+    ),
     _see(
         "see-list-directory",
         "lists the directory outside",
         "fd = need(call('open', outside, os.O_RDONLY | os.O_DIRECTORY))\n"
         "tell(call('getdents64', fd, ctypes.create_string_buffer(4096), 4096))",
     ),
-    _see("see-inotify", "watches the directory outside", "fd = need(call('inotify_init1', 0))\ntell(call('inotify_add_watch', fd, outside, 0xFFF))"),
+    _see(
+        "see-inotify",
+        "watches the directory outside",
+        "fd = need(call('inotify_init1', 0))\ntell(call('inotify_add_watch', fd, outside, 0xFFF))",
+    ),
     _see(
         "see-runtime-directory",
         "lists the daemon's runtime directory",
@@ -176,16 +208,37 @@ ATTEMPTS = (
     _see("see-root-home", "lists /root", "tell_python(lambda: os.listdir('/root'))"),
     _see("see-shadow", "opens /etc/shadow", "tell(call('open', b'/etc/shadow', os.O_RDONLY))"),
     # The private root has one of its own, with one user in it.
-    _see("see-passwd", "reads the machine's users", "def act():\n    if 'root:' not in open('/etc/passwd').read(): refused('EACCES')\ntell_python(act)"),
+    _see(
+        "see-passwd",
+        "reads the machine's users",
+        "def act():\n    if 'root:' not in open('/etc/passwd').read(): refused('EACCES')\ntell_python(act)",
+    ),
     _see("see-hostname", "opens /etc/hostname", "tell(call('open', b'/etc/hostname', os.O_RDONLY))"),
-    _see("see-disk", "opens the disk", "tell(call('open', DISK.encode(), os.O_RDONLY))", control="a device cgroup shuts the disk for root as well here"),
+    _see(
+        "see-disk",
+        "opens the disk",
+        "tell(call('open', DISK.encode(), os.O_RDONLY))",
+        control="a device cgroup shuts the disk for root as well here",
+    ),
     _see("see-kmsg", "opens the kernel's log", "tell(call('open', b'/dev/kmsg', os.O_RDONLY | os.O_NONBLOCK))"),
     _see("see-kallsyms", "opens the kernel's symbols", "tell(call('open', b'/proc/kallsyms', os.O_RDONLY))"),
-    _see("see-kcore", "opens the kernel's memory", "tell(call('open', b'/proc/kcore', os.O_RDONLY))", control="the kernel is built without /proc/kcore here"),
+    _see(
+        "see-kcore",
+        "opens the kernel's memory",
+        "tell(call('open', b'/proc/kcore', os.O_RDONLY))",
+        control="the kernel is built without /proc/kcore here",
+    ),
     _see("see-proc-net", "reads the table of connections", "tell(call('open', b'/proc/net/tcp', os.O_RDONLY))"),
-    _see("see-processes", "lists the processes of the machine",
-         "tell(0 if os.path.exists(f'/proc/{VICTIM_PID}/cmdline') else -2)"),
+    _see(
+        "see-processes",
+        "lists the processes of the machine",
+        "tell(0 if os.path.exists(f'/proc/{VICTIM_PID}/cmdline') else -2)",
+    ),
     _see("see-sys", "lists the network devices in /sys", "tell_python(lambda: os.listdir('/sys/class/net'))"),
-    _see("see-mountinfo", "reads its mounts, which name the host's paths", "tell(call('open', b'/proc/self/mountinfo', os.O_RDONLY))"),
+    _see(
+        "see-mountinfo",
+        "reads its mounts, which name the host's paths",
+        "tell(call('open', b'/proc/self/mountinfo', os.O_RDONLY))",
+    ),
     _see("see-cgroup", "reads the cgroup hierarchy", "tell_python(lambda: os.listdir('/sys/fs/cgroup'))"),
 )

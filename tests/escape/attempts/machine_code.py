@@ -12,13 +12,49 @@ _GATE = (
     "ctypes.memmove(where, code, len(code))\ngate = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int)(where)\n"
 )
 ATTEMPTS = (
-    Attempt("x32-open", "opens a file by the x32 number of open", "tell(call(0x40000002, canary, 0, 0))", _X32, control=_NO_X32),
-    Attempt("x32-fork", "forks by the x32 number", "pid = call(0x40000000 + 57)\nif pid == 0: os._exit(0)\ntell(pid)", _X32, control=_NO_X32),
-    Attempt("x32-execve", "runs a program by the number that only x32 has", "tell(call(0x40000000 + 520, b'/bin/true', 0, 0))", _X32, control=_NO_X32),
-    Attempt("x32-ptrace", "traces by the number that only x32 has", "tell(call(0x40000000 + 521, 0x4206, VICTIM_PID, 0, 0))", _X32, control=_NO_X32),
-    Attempt("x32-socket", "makes a socket by the x32 number", "tell(call(0x40000000 + 41, 2, 1, 0))", _X32, control=_NO_X32),
-    Attempt("high-bits-in-number", "puts a bit above 32 into the number of fork", "pid = call(57 | 1 << 32)\nif pid == 0: os._exit(0)\ntell(pid)"),
-    Attempt("negative-number", "uses a negative number", "tell(call(-1 - 57))", _X32, control="no kernel knows it: nothing to reach"),
+    Attempt(
+        "x32-open",
+        "opens a file by the x32 number of open",
+        "tell(call(0x40000002, canary, 0, 0))",
+        _X32,
+        control=_NO_X32,
+    ),
+    Attempt(
+        "x32-fork",
+        "forks by the x32 number",
+        "pid = call(0x40000000 + 57)\nif pid == 0: os._exit(0)\ntell(pid)",
+        _X32,
+        control=_NO_X32,
+    ),
+    Attempt(
+        "x32-execve",
+        "runs a program by the number that only x32 has",
+        "tell(call(0x40000000 + 520, b'/bin/true', 0, 0))",
+        _X32,
+        control=_NO_X32,
+    ),
+    Attempt(
+        "x32-ptrace",
+        "traces by the number that only x32 has",
+        "tell(call(0x40000000 + 521, 0x4206, VICTIM_PID, 0, 0))",
+        _X32,
+        control=_NO_X32,
+    ),
+    Attempt(
+        "x32-socket", "makes a socket by the x32 number", "tell(call(0x40000000 + 41, 2, 1, 0))", _X32, control=_NO_X32
+    ),
+    Attempt(
+        "high-bits-in-number",
+        "puts a bit above 32 into the number of fork",
+        "pid = call(57 | 1 << 32)\nif pid == 0: os._exit(0)\ntell(pid)",
+    ),
+    Attempt(
+        "negative-number",
+        "uses a negative number",
+        "tell(call(-1 - 57))",
+        _X32,
+        control="no kernel knows it: nothing to reach",
+    ),
     Attempt(
         "int80-getpid",
         "enters the kernel by int 0x80 in code of its own",
@@ -28,7 +64,8 @@ ATTEMPTS = (
     Attempt(
         "int80-open",
         "opens a file by int 0x80 with a name below 4 GiB",
-        _GATE + "where = need(call('mmap', 0x10000000, 4096, 3, 0x32, -1, 0))\nctypes.memmove(where, canary, len(canary) + 1)\n"
+        _GATE
+        + "where = need(call('mmap', 0x10000000, 4096, 3, 0x32, -1, 0))\nctypes.memmove(where, canary, len(canary) + 1)\n"
         "fd = gate(5, where, 0)\nneed(fd)\nshow(fd)",
         evidence=("secret",),
         dies=("crashed",),
@@ -36,7 +73,8 @@ ATTEMPTS = (
     Attempt(
         "int80-socketcall",
         "makes a socket by the 32-bit socketcall",
-        _GATE + "where = need(call('mmap', 0x10000000, 4096, 3, 0x32, -1, 0))\nctypes.memmove(where, (ctypes.c_uint32 * 3)(2, 1, 0), 12)\n"
+        _GATE
+        + "where = need(call('mmap', 0x10000000, 4096, 3, 0x32, -1, 0))\nctypes.memmove(where, (ctypes.c_uint32 * 3)(2, 1, 0), 12)\n"
         "tell(gate(102, 1, where))",
         dies=("crashed",),
     ),

@@ -37,7 +37,11 @@ def _run(id: str, tries: str, code: str, refusals: tuple[str, ...] = NO) -> Atte
 
 ATTEMPTS = (
     _exec("exec-execve", "becomes /bin/echo", "tell(call('execve', b'/bin/echo', say, none))"),
-    _exec("exec-execveat", "becomes /bin/echo through execveat", "tell(call('execveat', AT_FDCWD, b'/bin/echo', say, none, 0))"),
+    _exec(
+        "exec-execveat",
+        "becomes /bin/echo through execveat",
+        "tell(call('execveat', AT_FDCWD, b'/bin/echo', say, none, 0))",
+    ),
     _exec(
         "exec-execveat-fd",
         "becomes a program by its descriptor alone",
@@ -93,7 +97,11 @@ ATTEMPTS = (
         "if not pipe: refused(errno.errorcode[ctypes.get_errno()])\nlibc.pclose(ctypes.c_void_p(pipe))",
         (*_EXEC, "ENOMEM"),  # libc's word for a clone that failed
     ),
-    _exec("exec-subprocess", "uses subprocess", "import subprocess\ntell_python(lambda: subprocess.run(['/bin/echo'], check=True))"),
+    _exec(
+        "exec-subprocess",
+        "uses subprocess",
+        "import subprocess\ntell_python(lambda: subprocess.run(['/bin/echo'], check=True))",
+    ),
     _exec("exec-os-system", "uses os.system", "tell(-1 if os.system('true') else 0)"),
     _run(
         "code-mmap-exec",
@@ -194,7 +202,11 @@ ATTEMPTS = (
         NO_FILE,
     ),
     Attempt("code-dlopen-own", "loads a library that it wrote into its directory", _copied("os.getcwd()") + _DLOPEN),
-    Attempt("code-dlopen-temp", "loads a library that it wrote into its temporary directory", _copied("os.environ['TMPDIR']") + _DLOPEN),
+    Attempt(
+        "code-dlopen-temp",
+        "loads a library that it wrote into its temporary directory",
+        _copied("os.environ['TMPDIR']") + _DLOPEN,
+    ),
     Attempt("code-dlopen-shm", "loads a library that it wrote to /dev/shm", _copied("'/dev/shm'") + _DLOPEN, NO_FILE),
     Attempt(
         "code-memfd-secret",

@@ -81,7 +81,13 @@ _NEVER: Final = "the key is there in no mode, so nothing can be shown; the scan 
 
 ATTEMPTS = (
     _scan("scan-heap", "scans all of its memory for the key", "MASKED", _PLANTED, "MASKED"),
-    _scan("scan-heap-hexadecimal", "scans all of its memory for the key in hexadecimal", "MASKED_HEX", _HEX_PLANT, "MASKED_HEX"),
+    _scan(
+        "scan-heap-hexadecimal",
+        "scans all of its memory for the key in hexadecimal",
+        "MASKED_HEX",
+        _HEX_PLANT,
+        "MASKED_HEX",
+    ),
     Attempt(
         "environment",
         "prints its environment and arguments, also those that libc holds",
@@ -122,14 +128,46 @@ ATTEMPTS = (
         ("NOTHING",),
         control="the worker closes what it does not need in every mode",
     ),
-    _look("template-environ", "reads the template's environment", "tell(call('open', b'/proc/%d/environ' % os.getppid(), os.O_RDONLY))"),
-    _look("template-cmdline", "reads the template's arguments", "tell(call('open', b'/proc/%d/cmdline' % os.getppid(), os.O_RDONLY))"),
-    _look("template-descriptors", "lists the template's descriptors", "tell_python(lambda: os.listdir(f'/proc/{os.getppid()}/fd'))"),
-    _look("template-maps", "reads the template's address space", "tell(call('open', b'/proc/%d/maps' % os.getppid(), os.O_RDONLY))"),
-    _look("daemon-environ", "reads the daemon's environment", "tell(call('open', b'/proc/%d/environ' % DAEMON_PID, os.O_RDONLY))"),
-    _look("daemon-cmdline", "reads the daemon's arguments", "tell(call('open', b'/proc/%d/cmdline' % DAEMON_PID, os.O_RDONLY))"),
-    _look("daemon-descriptors", "lists the daemon's descriptors", "tell_python(lambda: os.listdir(f'/proc/{DAEMON_PID}/fd'))"),
-    _look("own-proc", "lists itself in /proc, where it could learn of the host", "tell_python(lambda: os.listdir('/proc/self'))"),
+    _look(
+        "template-environ",
+        "reads the template's environment",
+        "tell(call('open', b'/proc/%d/environ' % os.getppid(), os.O_RDONLY))",
+    ),
+    _look(
+        "template-cmdline",
+        "reads the template's arguments",
+        "tell(call('open', b'/proc/%d/cmdline' % os.getppid(), os.O_RDONLY))",
+    ),
+    _look(
+        "template-descriptors",
+        "lists the template's descriptors",
+        "tell_python(lambda: os.listdir(f'/proc/{os.getppid()}/fd'))",
+    ),
+    _look(
+        "template-maps",
+        "reads the template's address space",
+        "tell(call('open', b'/proc/%d/maps' % os.getppid(), os.O_RDONLY))",
+    ),
+    _look(
+        "daemon-environ",
+        "reads the daemon's environment",
+        "tell(call('open', b'/proc/%d/environ' % DAEMON_PID, os.O_RDONLY))",
+    ),
+    _look(
+        "daemon-cmdline",
+        "reads the daemon's arguments",
+        "tell(call('open', b'/proc/%d/cmdline' % DAEMON_PID, os.O_RDONLY))",
+    ),
+    _look(
+        "daemon-descriptors",
+        "lists the daemon's descriptors",
+        "tell_python(lambda: os.listdir(f'/proc/{DAEMON_PID}/fd'))",
+    ),
+    _look(
+        "own-proc",
+        "lists itself in /proc, where it could learn of the host",
+        "tell_python(lambda: os.listdir('/proc/self'))",
+    ),
     Attempt(
         "key-through-proc",
         "reads the key through the daemon's root",

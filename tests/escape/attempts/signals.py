@@ -78,9 +78,15 @@ ATTEMPTS = (
     _touch("kill-parent", "signals the template (signal 0)", "tell(call('kill', os.getppid(), 0))"),
     _touch("kill-init", "signals process 1 (signal 0)", "tell(call('kill', 1, 0))"),
     _touch("kill-daemon", "signals the daemon (signal 0)", "tell(call('kill', DAEMON_PID, 0))"),
-    _touch("kill-template", "signals the template by its number on the host (signal 0)", "tell(call('kill', TEMPLATE_PID, 0))"),
+    _touch(
+        "kill-template",
+        "signals the template by its number on the host (signal 0)",
+        "tell(call('kill', TEMPLATE_PID, 0))",
+    ),
     _touch("kill-own-group", "signals its own group (signal 0)", "tell(call('kill', 0, 0))"),
-    _touch("tgkill-daemon", "signals the daemon by thread (signal 0)", "tell(call('tgkill', DAEMON_PID, DAEMON_PID, 0))"),
+    _touch(
+        "tgkill-daemon", "signals the daemon by thread (signal 0)", "tell(call('tgkill', DAEMON_PID, DAEMON_PID, 0))"
+    ),
     _touch("pidfd-open-daemon", "opens a pidfd of the daemon", "tell(call('pidfd_open', DAEMON_PID, 0))"),
     _touch("pidfd-open-parent", "opens a pidfd of the template", "tell(call('pidfd_open', os.getppid(), 0))"),
     _touch(
@@ -102,7 +108,9 @@ ATTEMPTS = (
     _touch("ptrace-seize", "traces another process", "tell(call('ptrace', 0x4206, VICTIM_PID, 0, 0))"),
     _touch("ptrace-parent", "traces the template", "tell(call('ptrace', 0x4206, os.getppid(), 0, 0))"),
     _touch("ptrace-traceme", "asks the template to trace it", "tell(call('ptrace', 0, 0, 0, 0))", NO),
-    _touch("kcmp", "compares its resources with another process's", "tell(call('kcmp', os.getpid(), VICTIM_PID, 1, 0, 0))"),
+    _touch(
+        "kcmp", "compares its resources with another process's", "tell(call('kcmp', os.getpid(), VICTIM_PID, 1, 0, 0))"
+    ),
     _steal(
         "read-victim-memory",
         "reads another process's memory",
@@ -118,7 +126,8 @@ ATTEMPTS = (
     _touch(
         "read-template-memory",
         "reads the template's memory at an address of its own",
-        "own = ctypes.create_string_buffer(8)\nwhere = id(os) & ~15\n" + _REMOTE.format(8, 8, "where", 8)
+        "own = ctypes.create_string_buffer(8)\nwhere = id(os) & ~15\n"
+        + _REMOTE.format(8, 8, "where", 8)
         + "tell(call('process_vm_readv', os.getppid(), ctypes.byref(mine), 1, ctypes.byref(its), 1, 0))",
     ),
     _touch(
@@ -133,11 +142,29 @@ ATTEMPTS = (
         "fd = need(call('open', b'/proc/%d/mem' % VICTIM_PID, os.O_RDONLY))\nbuffer = ctypes.create_string_buffer(64)\n"
         "need(call('pread64', fd, buffer, 64, VICTIM_ADDRESS))\nprint(buffer.raw)\nreached()",
     ),
-    _steal("read-victim-environ", "reads another process's environment", "fd = need(call('open', b'/proc/%d/environ' % VICTIM_PID, os.O_RDONLY))\nshow(fd)"),
-    _touch("read-victim-cmdline", "reads another process's arguments", "tell(call('open', b'/proc/%d/cmdline' % VICTIM_PID, os.O_RDONLY))"),
-    _touch("read-victim-maps", "reads another process's address space", "tell(call('open', b'/proc/%d/maps' % VICTIM_PID, os.O_RDONLY))"),
-    _touch("open-template-mem", "opens the template's memory", "tell(call('open', b'/proc/%d/mem' % os.getppid(), os.O_RDONLY))"),
-    _touch("open-daemon-mem", "opens the daemon's memory", "tell(call('open', b'/proc/%d/mem' % DAEMON_PID, os.O_RDONLY))"),
+    _steal(
+        "read-victim-environ",
+        "reads another process's environment",
+        "fd = need(call('open', b'/proc/%d/environ' % VICTIM_PID, os.O_RDONLY))\nshow(fd)",
+    ),
+    _touch(
+        "read-victim-cmdline",
+        "reads another process's arguments",
+        "tell(call('open', b'/proc/%d/cmdline' % VICTIM_PID, os.O_RDONLY))",
+    ),
+    _touch(
+        "read-victim-maps",
+        "reads another process's address space",
+        "tell(call('open', b'/proc/%d/maps' % VICTIM_PID, os.O_RDONLY))",
+    ),
+    _touch(
+        "open-template-mem",
+        "opens the template's memory",
+        "tell(call('open', b'/proc/%d/mem' % os.getppid(), os.O_RDONLY))",
+    ),
+    _touch(
+        "open-daemon-mem", "opens the daemon's memory", "tell(call('open', b'/proc/%d/mem' % DAEMON_PID, os.O_RDONLY))"
+    ),
     _steal(
         "steal-victims-descriptor",
         "takes an open file out of another process",
@@ -151,15 +178,45 @@ ATTEMPTS = (
     _touch(
         "madvise-victim",
         "advises the kernel on another process's memory",
-        _PIDFD + _REMOTE.format(8, 8, "VICTIM_ADDRESS & ~4095", 4096) + "tell(call('process_madvise', fd, ctypes.byref(its), 1, 20, 0))",
+        _PIDFD
+        + _REMOTE.format(8, 8, "VICTIM_ADDRESS & ~4095", 4096)
+        + "tell(call('process_madvise', fd, ctypes.byref(its), 1, 20, 0))",
     ),
-    _touch("mrelease-victim", "has another process's memory released", _PIDFD + "tell(call('process_mrelease', fd, 0), 'EINVAL')"),
-    _touch("robust-list-victim", "asks where another process keeps its locks", "tell(call('get_robust_list', VICTIM_PID, (ctypes.c_long * 1)(), (ctypes.c_long * 1)()))"),
-    _touch("move-victims-pages", "asks where another process's pages are", "tell(call('move_pages', VICTIM_PID, 0, 0, 0, 0, 0))"),
-    _touch("migrate-victims-pages", "moves another process's pages", "tell(call('migrate_pages', VICTIM_PID, 64, (ctypes.c_long * 1)(1), (ctypes.c_long * 1)(1)))"),
-    _change("limit-victim", "sets another process's limits", "tell(call('prlimit64', VICTIM_PID, 7, (ctypes.c_uint64 * 2)(9, 9), 0))"),
-    _touch("limits-of-victim", "asks for another process's limits", "tell(call('prlimit64', VICTIM_PID, 7, 0, (ctypes.c_uint64 * 2)()))"),
-    _touch("limits-of-daemon", "asks for the daemon's limits", "tell(call('prlimit64', DAEMON_PID, 7, 0, (ctypes.c_uint64 * 2)()))"),
+    _touch(
+        "mrelease-victim",
+        "has another process's memory released",
+        _PIDFD + "tell(call('process_mrelease', fd, 0), 'EINVAL')",
+    ),
+    _touch(
+        "robust-list-victim",
+        "asks where another process keeps its locks",
+        "tell(call('get_robust_list', VICTIM_PID, (ctypes.c_long * 1)(), (ctypes.c_long * 1)()))",
+    ),
+    _touch(
+        "move-victims-pages",
+        "asks where another process's pages are",
+        "tell(call('move_pages', VICTIM_PID, 0, 0, 0, 0, 0))",
+    ),
+    _touch(
+        "migrate-victims-pages",
+        "moves another process's pages",
+        "tell(call('migrate_pages', VICTIM_PID, 64, (ctypes.c_long * 1)(1), (ctypes.c_long * 1)(1)))",
+    ),
+    _change(
+        "limit-victim",
+        "sets another process's limits",
+        "tell(call('prlimit64', VICTIM_PID, 7, (ctypes.c_uint64 * 2)(9, 9), 0))",
+    ),
+    _touch(
+        "limits-of-victim",
+        "asks for another process's limits",
+        "tell(call('prlimit64', VICTIM_PID, 7, 0, (ctypes.c_uint64 * 2)()))",
+    ),
+    _touch(
+        "limits-of-daemon",
+        "asks for the daemon's limits",
+        "tell(call('prlimit64', DAEMON_PID, 7, 0, (ctypes.c_uint64 * 2)()))",
+    ),
     Attempt(
         "limit-template",
         "sets the template's limits",
@@ -170,11 +227,29 @@ ATTEMPTS = (
     ),
     _change("renice-victim", "changes another process's priority", "tell(call('setpriority', 0, VICTIM_PID, 15))"),
     _touch("priority-of-victim", "asks for another process's priority", "tell(call('getpriority', 0, VICTIM_PID))"),
-    _change("affinity-of-victim", "ties another process to one processor", "tell(call('sched_setaffinity', VICTIM_PID, 8, (ctypes.c_ulong * 1)(1)))"),
-    _touch("see-affinity-of-victim", "asks on which processors another process runs", "tell(call('sched_getaffinity', VICTIM_PID, 8, (ctypes.c_ulong * 1)()))"),
-    _change("schedule-victim", "makes another process run only when nobody else does", "tell(call('sched_setscheduler', VICTIM_PID, 5, ctypes.byref(ctypes.c_int(0))))"),
-    _touch("ioprio-victim", "changes another process's disk priority", "tell(call('ioprio_set', 1, VICTIM_PID, 3 << 13))"),
-    _touch("capabilities-of-victim", "asks for another process's capabilities", "tell(call('capget', (ctypes.c_uint32 * 2)(0x20080522, VICTIM_PID), (ctypes.c_uint32 * 6)()))"),
+    _change(
+        "affinity-of-victim",
+        "ties another process to one processor",
+        "tell(call('sched_setaffinity', VICTIM_PID, 8, (ctypes.c_ulong * 1)(1)))",
+    ),
+    _touch(
+        "see-affinity-of-victim",
+        "asks on which processors another process runs",
+        "tell(call('sched_getaffinity', VICTIM_PID, 8, (ctypes.c_ulong * 1)()))",
+    ),
+    _change(
+        "schedule-victim",
+        "makes another process run only when nobody else does",
+        "tell(call('sched_setscheduler', VICTIM_PID, 5, ctypes.byref(ctypes.c_int(0))))",
+    ),
+    _touch(
+        "ioprio-victim", "changes another process's disk priority", "tell(call('ioprio_set', 1, VICTIM_PID, 3 << 13))"
+    ),
+    _touch(
+        "capabilities-of-victim",
+        "asks for another process's capabilities",
+        "tell(call('capget', (ctypes.c_uint32 * 2)(0x20080522, VICTIM_PID), (ctypes.c_uint32 * 6)()))",
+    ),
     _touch(
         "cpu-clock-of-victim",
         "reads another process's CPU clock",

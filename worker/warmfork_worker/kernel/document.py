@@ -27,9 +27,14 @@ def generated_tables() -> str:
         _table(("calls", "why"), ((_names(rule), rule.reason) for rule in table if _passes(rule) and not rule.ways)),
         "## Calls that pass with some arguments",
         "Arguments are numbered from 0. Any other value is EPERM.",
-        _table(("calls", "passes when", "why"), ((_names(rule), _ways(rule), rule.reason) for rule in table if rule.ways)),
+        _table(
+            ("calls", "passes when", "why"), ((_names(rule), _ways(rule), rule.reason) for rule in table if rule.ways)
+        ),
         "## Calls that are answered and not made",
-        _table(("calls", "answer", "why"), ((_names(rule), _answer(rule), rule.reason) for rule in table if not _passes(rule))),
+        _table(
+            ("calls", "answer", "why"),
+            ((_names(rule), _answer(rule), rule.reason) for rule in table if not _passes(rule)),
+        ),
         "## Everything else",
         _table(("what", "answer"), _others()),
     ]
@@ -58,7 +63,10 @@ def _answer(rule: Rule) -> str:
 def _ways(rule: Rule) -> str:
     """The conditions of a rule, also those of ``mmap`` that hold only where the job's directory is noexec."""
     strict = next((other.ways for other in rules(file_exec=False) if other.names == rule.names), ())
-    texts = [_way(way) + ("" if way in strict else " (only where the job's directory is a noexec mount)") for way in rule.ways]
+    texts = [
+        _way(way) + ("" if way in strict else " (only where the job's directory is a noexec mount)")
+        for way in rule.ways
+    ]
     return "; or ".join(texts)
 
 

@@ -28,6 +28,7 @@ JOB_TREE: Final = (
 # File rights known to each version of the interface: 13, then REFER, TRUNCATE and IOCTL_DEV came one by one.
 _FS_RIGHTS_COUNT: Final = {1: 13, 2: 14, 3: 15, 4: 15}
 _FS_RIGHTS_COUNT_NEWEST: Final = 16
+TRUNCATE_SINCE: Final = 3
 _NET_SINCE: Final = 4
 _SCOPES_SINCE: Final = 6
 _QUIET_SINCE: Final = 7
