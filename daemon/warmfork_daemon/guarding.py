@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pwd
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from warmfork.errors import ConfigError
 from warmfork_daemon.config import Config
+
+
+SPARE_FILES: Final = 256
+"""Inodes besides what a job may bring home: input files, caches, directories."""
 
 
 class GuardOrders(TypedDict):
@@ -27,17 +31,13 @@ def guard_orders(config: Config) -> GuardOrders:
     limits = config.limits
     return GuardOrders(
         disk_bytes_max=limits.disk_bytes + limits.input_bytes_max,
-        job_files_max=limits.files_max + _INPUT_FILES,
+        job_files_max=limits.files_max + SPARE_FILES,
         threads_max=limits.threads_max,
         worker_uid=uid,
         worker_gid=gid,
         unguarded=config.guard.unguarded,
         layers_off=config.guard.off,
     )
-
-
-_INPUT_FILES = 256
-"""Inodes besides what a job may bring home: input files, caches, directories."""
 
 
 def _ids_of(user: str) -> tuple[int, int]:

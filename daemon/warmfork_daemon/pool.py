@@ -122,6 +122,11 @@ class WorkerPool:
         """How many run one."""
         return sum(worker.state is State.BUSY for worker in self._workers.values())
 
+    def slot_on_disk(self, worker: Worker) -> str:
+        """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
+        mounted = any(layer.active for layer in self.keeper.layers if layer.name == "namespaces")
+        return "" if mounted else str(self._slots_dir / worker.slot)
+
     def start(self) -> None:
         """Start the template; its workers follow once it is ready."""
         self.keeper.start()

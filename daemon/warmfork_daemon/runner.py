@@ -13,8 +13,9 @@ from typing import Final
 from warmfork.errors import ProtocolError
 from warmfork.wire import jobs, limits, stream
 from warmfork.wire.records import ResultReply
-from warmfork_daemon import collector, verdicts
+from warmfork_daemon import collector, disk_watch, verdicts
 from warmfork_daemon.config import Config
+from warmfork_daemon.guarding import SPARE_FILES
 from warmfork_daemon.job import Job, JobKey
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
@@ -24,6 +25,7 @@ from warmfork_daemon.worker import KillReason, State, Worker
 log = logging.getLogger("warmfork.runner")
 
 _READ_BYTES: Final = 1 << 20
+_DISK_INTERVAL_S: Final = 0.25
 _STATUS_WAIT_S: Final = 2.0
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
 
@@ -73,6 +75,7 @@ class JobRunner:
         worker.cpu_at_dispatch_s = worker.read_cpu_s()
         frames = jobs.encode_order(self._order(worker, job))
         worker.job = job
+        worker.slot_path = self._pools[job.template].slot_on_disk(worker)
         job.dispatched_s = monotonic_s()
         timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
         if not worker.alive():
@@ -132,10 +135,25 @@ class JobRunner:
         for worker in list(self._busy.values()):
             worker.drain()
             job = worker.job
-            if job is not None and worker.report is None and worker.sample() > job.memory_bytes:
+            if job is None or worker.report is not None:
+                continue
+            if worker.sample() > job.memory_bytes:
                 worker.kill(KillReason.MEMORY)
+            if worker.slot_path:
+                self._look_at_disk(worker, job)
         if self._busy:
             self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
+
+    def _look_at_disk(self, worker: Worker, job: Job) -> None:
+        now_s = monotonic_s()
+        if now_s - worker.disk_looked_s < _DISK_INTERVAL_S:
+            return
+        worker.disk_looked_s = now_s
+        bounds = self._config.limits
+        entries_max = bounds.files_max + SPARE_FILES
+        kept = disk_watch.measure(worker.slot_path, entries_max)
+        if kept.entries > entries_max or kept.bytes_ > bounds.disk_bytes + job.input_bytes:
+            worker.kill(KillReason.DISK)
 
     def on_channel(self, worker: Worker) -> None:
         """Read a busy worker's channel; a whole report ends the job."""

@@ -73,6 +73,9 @@ def judge_kill(
         return Judgement(
             "memory_limit", ErrorInfo("MemoryLimit", f"The job was killed. {_memory_sentence(memory_bytes)}")
         )
+    if reason is KillReason.DISK:
+        message = "The job was killed because it kept more on disk than it may; write less or smaller files."
+        return Judgement("disk_limit", ErrorInfo("DiskLimit", message))
     if reason is KillReason.CANCELLED:
         return Judgement(
             "cancelled", ErrorInfo("Cancelled", f"The job was cancelled while it ran{detail}. It was killed.")

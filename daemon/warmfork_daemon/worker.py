@@ -52,6 +52,7 @@ class KillReason(enum.Enum):
     TIMEOUT = "timeout"
     MEMORY = "memory"
     CANCELLED = "cancelled"
+    DISK = "disk"
     BAD_REPORT = "bad report"
     STOPPING = "stopping"
 
@@ -84,6 +85,8 @@ class Worker:
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
     status: int | None = None
+    slot_path: str = ""
+    disk_looked_s: float = 0.0
 
     def measure_baseline(self) -> None:
         """Remember what the idle worker has, which a job's limits stand on."""

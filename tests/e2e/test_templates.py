@@ -205,3 +205,19 @@ def test_the_death_of_one_is_its_own(scene: Scene) -> None:
     assert (before["starts"] + 1, "ready") == (after["starts"], after["state"])
     assert before["pid"] != after["pid"]
     assert 1 == scene.status("science")["starts"]
+
+
+def test_a_restarting_template_is_in_nobodys_way(scene: Scene) -> None:
+    """Jobs of a template that was ready and died wait for the next one; others, submitted after them, run meanwhile."""
+    (scene.modules / "go").write_text("")
+    wait_until(lambda: scene.status("waits")["state"] == "ready", "it is ready")
+    (scene.modules / "go").unlink()
+    os.kill(scene.status("waits")["pid"], signal.SIGKILL)
+    wait_until(lambda: scene.status("waits")["state"] == "starting", "it is started again")
+    waiting = scene.in_background("waits")
+    wait_until(lambda: scene.client.status()["queue"]["jobs"] == 1, "the job waits")
+    for template in ("science", "light"):
+        assert "ok" == scene.client.execute("print(1)", template=template, deadline_s=10).verdict
+    assert 1 == scene.client.status()["queue"]["jobs"]
+    (scene.modules / "go").write_text("")
+    assert "ok" == waiting().verdict

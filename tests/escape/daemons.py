@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psutil
 from tests.support import Served, wait_until
+
 from warmfork_daemon.config.settings import BY_KEY
 
 MIB: Final = 1 << 20
@@ -77,14 +78,14 @@ def start_unguarded(directory: Path) -> Served:
 
 def template_of(served: Served) -> int:
     """Pid of the daemon's template on the host."""
-    return min(child.pid for child in psutil.Process(served.process.pid).children())
+    return min(int(child.pid) for child in psutil.Process(served.process.pid).children())
 
 
 def worker_uid(served: Served) -> int:
     """The uid, on the host, of the workers."""
     family = psutil.Process(served.process.pid)
     wait_until(lambda: len(family.children(recursive=True)) >= 3, "workers are there")
-    return max(family.children(recursive=True), key=lambda process: process.pid).uids().real
+    return int(max(family.children(recursive=True), key=lambda process: process.pid).uids().real)
 
 
 def shared_object() -> str:

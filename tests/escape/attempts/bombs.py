@@ -1,5 +1,7 @@
 """Taking more than its share: memory, processors, threads, descriptors, disk, output, the stack."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -3,6 +3,8 @@
 Every row finds ``os`` (or what it needs of it) by its own way and then does one of the three acts below.
 """
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from typing import Final

@@ -1,5 +1,7 @@
 """Traps for the daemon when it collects a job's files."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from typing import Final

@@ -1,5 +1,7 @@
 """Reading, listing or just seeing a file outside the job's directory."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO_FILE, Attempt

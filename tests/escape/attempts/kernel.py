@@ -4,6 +4,8 @@ Where the control answers with the kernel's own errno (``ENOENT`` for a swap fil
 arguments are chosen so that nothing can come of it even for root.
 """
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO, NO_FILE, NOT_RUN, SHOWN, Attempt

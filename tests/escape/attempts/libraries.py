@@ -1,5 +1,7 @@
 """Reaching out through ordinary libraries, whose C code opens files and sockets by itself."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from typing import Final

@@ -1,5 +1,7 @@
 """System calls of another ABI: the numbers of x32, and the 32-bit gate int 0x80 with and without code of one's own."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import Attempt

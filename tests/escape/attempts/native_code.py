@@ -1,5 +1,7 @@
 """Starting another program, or native code that was not there when the worker was made."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO, NO_FILE, Attempt

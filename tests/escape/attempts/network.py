@@ -1,5 +1,7 @@
 """Sockets of every family, and every way to a listener."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO, Attempt

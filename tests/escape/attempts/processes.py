@@ -1,5 +1,7 @@
 """A second process, or one that outlives the job."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO, NO_PROCESS, Attempt

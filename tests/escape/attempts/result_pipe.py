@@ -1,5 +1,7 @@
 """Lies on the result pipe: what a job writes there itself, in place of the worker's report."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from typing import Final

@@ -1,5 +1,7 @@
 """Looking for the key and for what others left behind, in memory, environment and descriptors."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from typing import Final

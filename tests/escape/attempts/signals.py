@@ -1,5 +1,7 @@
 """Signalling, tracing, reading or changing another process."""
 
+# ruff: noqa: E501  (code of jobs, one act a line)
+
 from __future__ import annotations
 
 from tests.escape.record import NO, NO_PROCESS, Attempt
