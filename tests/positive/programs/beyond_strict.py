@@ -129,7 +129,7 @@ def check_event_loops() -> None:
         poller.register(right, select.POLLIN)
         assert poller.poll(0) == []
         left.shutdown(socket.SHUT_WR)
-        assert select.select([right], [], [], 1)[0]
+        assert select.select([right], [], [], 1)[0] == [right]
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.write(writing, b"x")
@@ -139,12 +139,14 @@ def check_event_loops() -> None:
 
     async def over_a_pair() -> bytes:
         one, two = socket.socketpair()
-        reader, _ = await asyncio.open_connection(sock=one)
+        reader, other = await asyncio.open_connection(sock=one)
         _, writer = await asyncio.open_connection(sock=two)
         writer.write(b"line\n")
         await writer.drain()
         line = await reader.readline()
-        writer.close()
+        for end in (writer, other):
+            end.close()
+            await end.wait_closed()
         return line
 
     assert asyncio.run(over_a_pair()) == b"line\n"

@@ -67,7 +67,7 @@ def check_animation() -> None:
 
 def check_font_tools() -> None:
     font = TTFont(_FONT)
-    assert font["name"].getBestFullName() == "DejaVu Sans"
+    assert font["name"].getDebugName(1) == "DejaVu Sans"
     pen = SVGPathPen(font.getGlyphSet())
     font.getGlyphSet()["A"].draw(pen)
     assert pen.getCommands().startswith("M")
@@ -75,4 +75,4 @@ def check_font_tools() -> None:
     chosen.populate(text="Abc")
     chosen.subset(font)
     font.save("small.ttf")
-    assert os.path.getsize("small.ttf") < 60_000
+    assert os.path.getsize("small.ttf") < os.path.getsize(_FONT) / 2

@@ -37,7 +37,7 @@ def check_json() -> None:
     frame = _frame()
     frame.to_json("a.json", orient="records", date_format="iso", force_ascii=False)
     assert list(pd.read_json("a.json")["n"]) == [1, 2, 3, 4]
-    frame.to_json("a.jsonl", orient="records", lines=True)
+    frame.to_json("a.jsonl", orient="records", lines=True, date_format="iso")
     assert len(pd.read_json("a.jsonl", lines=True)) == 4
     assert pd.json_normalize([{"a": {"b": 1}}])["a.b"][0] == 1
     json.loads(frame.to_json(orient="table"))

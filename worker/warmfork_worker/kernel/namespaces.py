@@ -9,6 +9,7 @@ one capability kept, for the mounts of slots, and workers give that up too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def enter(identity: Identity, trees: HostTrees, mount_point: str) -> None:
     if child:
         _stand_by(child)
     calls.die_with_parent()
-    calls.set_host_name(_HOST_NAME)
+    with contextlib.suppress(PermissionError):  # systemd's ProtectHostname=; jobs then see the host's name, nothing else
+        calls.set_host_name(_HOST_NAME)
     _build_root(identity, trees, mount_point)
     if as_root:
         become(identity)
