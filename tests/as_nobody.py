@@ -33,7 +33,10 @@ def main(shared_dir: str, arguments: list[str]) -> None:
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     calls.die_with_parent()
     calls.make_private()
-    sources = [(path, calls.clone_tree(path)) for path in (*trees.directories, *trees.files, *_more(), "/dev", "/etc", shared_dir)]
+    sources = [
+        (path, calls.clone_tree(path))
+        for path in (*trees.directories, *trees.files, *_more(), "/dev", "/etc", shared_dir)
+    ]
     root = calls.make_tmpfs(0, size="64m", mode="0755")
     calls.attach(root, "/mnt")
     for path, fd in sources:

@@ -5,6 +5,7 @@ Looked at from time to time, like memory; a job can run past its bound for as lo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -36,10 +37,8 @@ def measure(path: str, entries_max: int) -> Kept:
         entries_max: where to stop; the caller refuses that many anyway.
     """
     kept = Kept()
-    try:
+    with contextlib.suppress(OSError):
         _measure(os.open(path, _FLAGS), entries_max, _DEPTH_MAX, kept)
-    except OSError:
-        pass
     return kept
 
 

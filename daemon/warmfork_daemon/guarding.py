@@ -8,7 +8,6 @@ from typing import Final, TypedDict
 from warmfork.errors import ConfigError
 from warmfork_daemon.config import Config
 
-
 SPARE_FILES: Final = 256
 """Inodes besides what a job may bring home: input files, caches, directories."""
 

@@ -53,7 +53,9 @@ PROBES: Final = (
     Probe("see the host's processes", "namespaces", "os.stat('/proc/self')", ("ENOENT",)),
     Probe("have another parent than the first process", "namespaces", "refuse(os.getppid() == 1)", ("held",)),
     Probe("run code from its directory", "namespaces", "refuse(os.statvfs('.').f_flag & os.ST_NOEXEC)", ("held",)),
-    Probe("fill the disk", "namespaces", "refuse(os.statvfs('.').f_blocks * os.statvfs('.').f_frsize <= DISK)", ("held",)),
+    Probe(
+        "fill the disk", "namespaces", "refuse(os.statvfs('.').f_blocks * os.statvfs('.').f_frsize <= DISK)", ("held",)
+    ),
     Probe("start threads without end", "threads", "crowd()", ("RuntimeError", "EAGAIN", "held")),
     Probe("be root", "uid", "refuse(os.getuid() and os.getgid())", ("held",)),
 )

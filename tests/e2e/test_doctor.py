@@ -70,8 +70,17 @@ def test_a_required_layer_that_is_missing_is_not_safe() -> None:
 def test_a_daemon_refuses_to_serve_without_a_required_layer(tmp_path: Path) -> None:
     """``warmfork serve`` leaves with the reason, and no client ever got through."""
     done = subprocess.run(
-        [sys.executable, "-m", "warmfork", "serve", "--runtime-dir", str(tmp_path), *NO_NAMESPACES,
-         "--guard-required", "threads"],
+        [
+            sys.executable,
+            "-m",
+            "warmfork",
+            "serve",
+            "--runtime-dir",
+            str(tmp_path),
+            *NO_NAMESPACES,
+            "--guard-required",
+            "threads",
+        ],
         env=environment(),
         capture_output=True,
         text=True,

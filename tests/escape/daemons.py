@@ -39,6 +39,7 @@ _GUARDED: Final[Mapping[str, Any]] = {
 _UNGUARDED: Final[Mapping[str, Any]] = {
     "guard.unguarded": True,
     "limits.disk_bytes": 4 << 30,
+    "limits.files_max": 4096,
     "limits.file_bytes_max": 1 << 40,
     "limits.threads_max": 4096,
     "limits.open_files_max": 4096,

@@ -139,7 +139,7 @@ def test_without_a_noexec_directory_nothing_becomes_code(arguments: tuple[int, .
     assert EPERM == Filter(MACHINES["x86_64"], file_exec=False)("mmap", *arguments)
 
 
-REFUSED = (
+REFUSED = (  # noqa: SIM905  # a list of names reads best as words
     "unshare pivot_root mount umount2 fsopen fsconfig fsmount move_mount open_tree mount_setattr seccomp capset "
     "landlock_create_ruleset landlock_add_rule landlock_restrict_self setresuid setresgid setgroups sethostname"
 ).split()  # fmt: skip

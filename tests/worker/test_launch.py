@@ -12,7 +12,8 @@ from warmfork_worker.kernel.namespaces import Places, job_places
 
 
 @pytest.mark.parametrize(
-    ("version", "private", "enough"), [(0, True, False), (1, False, False), (2, True, True), (3, False, True), (7, False, True)]
+    ("version", "private", "enough"),
+    [(0, True, False), (1, False, False), (2, True, True), (3, False, True), (7, False, True)],
 )
 def test_landlock_must_refuse_truncation_where_the_root_is_the_hosts(version: int, private: bool, enough: bool) -> None:
     """Before version 3 a job could truncate what its uid may write, so it only counts inside a private root."""

@@ -79,7 +79,7 @@ def enter_world(start: control.Start) -> World:
     as_root = os.geteuid() == 0
     identity = Identity(start.worker_uid, start.worker_gid) if as_root else Identity(os.geteuid(), os.getegid())
     off = set(control.LAYERS if start.unguarded else start.layers_off)
-    problems = {name: "switched off" for name in off}
+    problems = dict.fromkeys(off, "switched off")
     slots: Slots = DirectorySlots(start.slots_dir)
     if "namespaces" not in off:
         problems["namespaces"] = _trial(lambda: _try_namespaces(start, identity, trees))

@@ -32,7 +32,6 @@ from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot
 
-
 _ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
 
 
@@ -84,7 +83,9 @@ class Template:
             cjk_family=font.family,
         )
         if not single_threaded():
-            sys.stderr.write("a library started a thread after its import; a template with threads cannot fork safely\n")
+            sys.stderr.write(
+                "a library started a thread after its import; a template with threads cannot fork safely\n"
+            )
             os._exit(1)
         gc.collect()
         gc.freeze()

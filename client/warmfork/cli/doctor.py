@@ -46,7 +46,10 @@ _LIMITS_SHOWN: Final = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--address", metavar="ADDRESS", type=parse_address, help="ask the daemon there instead of starting a private one"
+        "--address",
+        metavar="ADDRESS",
+        type=parse_address,
+        help="ask the daemon there instead of starting a private one",
     )
     parser.add_argument("--server-key-file", metavar="FILE", help="for tcp://: NAME.key with the daemon's public key")
     parser.add_argument("--client-key-file", metavar="FILE", help="for tcp://: NAME.key_secret with our own keys")
@@ -156,7 +159,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     if found["limits"]:
         yield ""
         yield "limits of a job"
-        yield from _columns([(name, _limit(name, found["limits"][name])) for name in _LIMITS_SHOWN if name in found["limits"]])
+        yield from _columns(
+            [(name, _limit(name, found["limits"][name])) for name in _LIMITS_SHOWN if name in found["limits"]]
+        )
     yield ""
     if found["safe"]:
         yield "safe: every required layer stands, and every forbidden act was refused"

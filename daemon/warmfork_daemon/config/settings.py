@@ -163,7 +163,11 @@ class LimitSettings:
     )
     file_bytes_max: int = _setting("size", 256 * _MIB, "Largest single file a job may write.", least=_KIB, most=1 << 40)
     disk_bytes: int = _setting(
-        "size", 256 * _MIB, "All files of a job together; where its directory is a mount of its own.", least=_MIB, most=1 << 40
+        "size",
+        256 * _MIB,
+        "All files of a job together; where its directory is a mount of its own.",
+        least=_MIB,
+        most=1 << 40,
     )
     threads_max: int = _setting(
         "integer", 64, "Threads of a job; where each worker has a user namespace of its own.", least=1, most=4_096
@@ -215,7 +219,9 @@ class GuardSettings:
         choices=LAYERS,
         many=True,
     )
-    off: tuple[str, ...] = _setting("choice", (), "Layers that are not used although the machine has them.", choices=LAYERS, many=True)
+    off: tuple[str, ...] = _setting(
+        "choice", (), "Layers that are not used although the machine has them.", choices=LAYERS, many=True
+    )
     user: str = _setting("user", "nobody", "User (or uid) that jobs run as when the daemon is started as root.")
     unguarded: bool = _setting(
         "bool", False, "Run jobs without the kernel's guard. For experiments with code of your own; never system-wide."

@@ -57,7 +57,7 @@ _prctl_function.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 _prctl_function.restype = ctypes.c_int
 
 
-def call(name: str, *arguments: int | bytes | None | ctypes.Array[ctypes.c_char] | ctypes.Structure) -> int:
+def call(name: str, *arguments: int | bytes | ctypes.Structure | None) -> int:
     """Make the system call ``name``. Integers go as C longs, bytes and structures by address, None as NULL.
 
     Raises OSError with the call's name in its message.
@@ -114,7 +114,9 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 class _CapabilityData(ctypes.Structure):
-    _fields_ = tuple((f"{kind}{part}", ctypes.c_uint32) for part in (0, 1) for kind in ("effective", "permitted", "inheritable"))
+    _fields_ = tuple(
+        (f"{kind}{part}", ctypes.c_uint32) for part in (0, 1) for kind in ("effective", "permitted", "inheritable")
+    )
 
 
 def keep_capabilities(*kept: int) -> None:

@@ -84,8 +84,10 @@ class KernelGuard:
 
 def _open_grants(trees: HostTrees, readable: Sequence[str]) -> list[tuple[int, int]]:
     grants = [(path, landlock.USE_DEVICE if path == "/dev/null" else landlock.READ_FILE) for path in _DEVICES]
-    for path in dict.fromkeys((*trees.directories, *trees.files, *readable)):
-        grants.append((path, landlock.READ_TREE if os.path.isdir(path) else landlock.READ_FILE))
+    grants += [
+        (path, landlock.READ_TREE if os.path.isdir(path) else landlock.READ_FILE)
+        for path in dict.fromkeys((*trees.directories, *trees.files, *readable))
+    ]
     return [(os.open(path, os.O_PATH | os.O_CLOEXEC), rights) for path, rights in grants if os.path.exists(path)]
 
 

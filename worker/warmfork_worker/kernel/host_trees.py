@@ -43,7 +43,12 @@ def host_trees(font_dirs: Sequence[str]) -> HostTrees:
     """
     links = tuple((path, os.readlink(path)) for path in _SYSTEM_LIBRARIES if os.path.islink(path))
     linked = {path for path, _ in links}
-    wanted = [*_interpreter_paths(), *(path for path in _SYSTEM_LIBRARIES if path not in linked), *_SHARED_DATA, *font_dirs]
+    wanted = [
+        *_interpreter_paths(),
+        *(path for path in _SYSTEM_LIBRARIES if path not in linked),
+        *_SHARED_DATA,
+        *font_dirs,
+    ]
     # A tree is known by the path that the interpreter uses and by the one that its links lead to.
     both = [path for entry in wanted for path in (os.path.abspath(entry), os.path.realpath(entry))]
     directories = _outermost(path for path in both if os.path.isdir(path) and path != "/")

@@ -20,9 +20,7 @@ _REFER, _TRUNCATE = (1 << bit for bit in (13, 14))
 READ_FILE: Final = _READ_FILE
 READ_TREE: Final = _READ_FILE | _READ_DIR
 USE_DEVICE: Final = _READ_FILE | _WRITE_FILE
-JOB_TREE: Final = (
-    READ_TREE | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _MAKE_DIR | _REMOVE_FILE | _REMOVE_DIR | _REFER
-)
+JOB_TREE: Final = READ_TREE | _WRITE_FILE | _TRUNCATE | _MAKE_REG | _MAKE_DIR | _REMOVE_FILE | _REMOVE_DIR | _REFER
 """Never MAKE_SYM, MAKE_FIFO, MAKE_SOCK, MAKE_CHAR, MAKE_BLOCK, EXECUTE or IOCTL_DEV."""
 
 # File rights known to each version of the interface: 13, then REFER, TRUNCATE and IOCTL_DEV came one by one.

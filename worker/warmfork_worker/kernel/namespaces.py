@@ -22,7 +22,9 @@ SCRATCH_DIR: Final = "/var/warmfork"
 _WORK_PLACES: Final = ("/home/job", "/job", "/srv/job")
 _TEMP_PLACES: Final = ("/tmp", "/var/tmp", "/srv/tmp")
 
-_NAMESPACES: Final = calls.CLONE_NEWNS | calls.CLONE_NEWPID | calls.CLONE_NEWNET | calls.CLONE_NEWIPC | calls.CLONE_NEWUTS
+_NAMESPACES: Final = (
+    calls.CLONE_NEWNS | calls.CLONE_NEWPID | calls.CLONE_NEWNET | calls.CLONE_NEWIPC | calls.CLONE_NEWUTS
+)
 _READ_ONLY: Final = calls.MOUNT_ATTR_RDONLY | calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NODEV
 _DATA: Final = calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NODEV | calls.MOUNT_ATTR_NOEXEC
 _DEVICES: Final = ("/dev/null", "/dev/urandom")
@@ -77,7 +79,9 @@ def enter(identity: Identity, trees: HostTrees, mount_point: str) -> None:
     if child:
         _stand_by(child)
     calls.die_with_parent()
-    with contextlib.suppress(PermissionError):  # systemd's ProtectHostname=; jobs then see the host's name, nothing else
+    with contextlib.suppress(
+        PermissionError
+    ):  # systemd's ProtectHostname=; jobs then see the host's name, nothing else
         calls.set_host_name(_HOST_NAME)
     _build_root(identity, trees, mount_point)
     if as_root:
