@@ -51,6 +51,7 @@ class Slots(Protocol):
 
     def make(self, name: str) -> Slot:
         """Make the slot ``name`` anew. Raises OSError, leaving nothing behind."""
+        ...
 
     def enter(self, slot: Slot) -> None:
         """In the worker: put the directories where they belong. Raises OSError."""

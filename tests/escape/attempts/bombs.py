@@ -178,7 +178,7 @@ ATTEMPTS = (
         "def act():\n    for i in range(globals().get('COUNT', 100_000)): os.close(os.open(f'f{i}', os.O_CREAT, 0o600))\ntell_python(act)",
         NO_DISK,
         dies=("disk_limit",),
-        control_variables={"COUNT": 4_000},
+        control_variables={"COUNT": 1_000},
     ),
     Attempt(
         "disk-directories",
@@ -186,7 +186,7 @@ ATTEMPTS = (
         "def act():\n    for i in range(globals().get('COUNT', 100_000)): os.mkdir(f'd{i}')\ntell_python(act)",
         NO_DISK,
         dies=("disk_limit",),
-        control_variables={"COUNT": 4_000},
+        control_variables={"COUNT": 1_000},
     ),
     _time("time-loop", "loops in Python", "while time.process_time() < start + 0.6: pass"),
     _time("time-c", "stays in one call into C", "sum(range(50_000_000))"),
