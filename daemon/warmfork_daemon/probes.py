@@ -41,7 +41,7 @@ PROBES: Final = (
     Probe("open a network socket", "seccomp", "socket.socket()", ("EPERM",)),
     Probe("open a Unix socket", "seccomp", "socket.socket(socket.AF_UNIX)", ("EPERM",)),
     Probe("signal its parent", "seccomp", "os.kill(os.getppid(), 0)", ("EPERM",)),
-    Probe("trace a process", "seccomp", "call(PTRACE, 0, 0, 0, 0)", ("EPERM",)),
+    Probe("trace a process", "seccomp", "call(PTRACE, 16, 0x7FFFFFFF, 0, 0)", ("EPERM",)),
     Probe("map memory as code", "seccomp", "mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)", ("EPERM",)),
     Probe("make an anonymous file", "seccomp", "os.memfd_create('x')", ("EPERM",)),
     Probe("enter a user namespace", "seccomp", "call(UNSHARE, 0x10000000)", ("EPERM",)),

@@ -76,3 +76,15 @@ def check_font_tools() -> None:
     chosen.subset(font)
     font.save("small.ttf")
     assert os.path.getsize("small.ttf") < os.path.getsize(_FONT) / 2
+
+
+def check_fonts_again() -> None:
+    """As code does that wants a font to be found: the list is made anew, and nothing is said about where it cannot go."""
+    import matplotlib.font_manager as fm
+    import matplotlib.pyplot as plt
+
+    fm._load_fontmanager(try_read_cache=False)  # type: ignore[attr-defined]  # as it is written everywhere
+    fm.fontManager.addfont(_FONT)
+    assert fm.findSystemFonts() is not None
+    assert "DejaVu Sans" in fm.get_font_names()
+    plt.figure().text(0, 0, "Ag", fontproperties=fm.FontProperties(fname=_FONT))

@@ -21,6 +21,8 @@ _PR_SET_NAME: Final = 15
 _PR_GET_NAME: Final = 16
 _TERMINAL_QUERIES: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what Python asks of a descriptor."""
+_SOCKET_OPTIONS: Final = (3, 4, 38, 39)
+"""SO_TYPE, SO_ERROR, SO_PROTOCOL, SO_DOMAIN."""
 _FCNTL_COMMANDS: Final = (0, 1, 2, 3, 4, 5, 6, 7, 1030)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (sqlite3), F_DUPFD_CLOEXEC."""
 
@@ -78,16 +80,22 @@ _COMMON: Final = (
           "event loops inside the process"),
     _rule("sendto", "send on a socket pair (asyncio wakes itself so); never with an address",
           (Check(4, 0xFFFFFFFF, (0,), True),)),
-    _rule("recvfrom shutdown getsockname getsockopt setsockopt", "the other half of socket pairs; no other socket can be made"),
+    _rule("recvfrom shutdown getsockname", "the other half of socket pairs; no other socket can be made"),
+    _rule("getsockopt", "what kind of socket it is; nothing of who is at the other end",
+          (Check(1, 0xFFFFFFFF, (int(socket.SOL_SOCKET),)), Check(2, 0xFFFFFFFF, _SOCKET_OPTIONS))),
     _rule("munmap brk madvise mbind msync mremap get_mempolicy set_mempolicy membarrier", "memory of this process"),
     _rule("mprotect", "data pages; nothing may become code", _NO_EXEC),
-    _rule("futex gettid set_robust_list rseq set_tid_address sched_yield sched_getaffinity getcpu exit", "threads"),
+    _rule("futex gettid set_robust_list rseq set_tid_address sched_yield getcpu exit", "threads"),
+    _rule("sched_getaffinity", "its own processors; of another process it would tell that there is one",
+          (Check(0, 0xFFFFFFFF, (0,)),)),
     _rule("clone", "threads of this process and nothing else: no fork, no namespace",
           (Check(0, _CLONE_THREAD | _CLONE_NEW_ANY, (_CLONE_THREAD,)),)),
     _rule("rt_sigprocmask rt_sigaction rt_sigreturn rt_sigpending sigaltstack restart_syscall", "its own signal handlers"),
     _rule("getpid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp uname sysinfo getrusage times "
           "getrlimit", "questions about itself"),
-    _rule("clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time getrandom", "time and randomness"),
+    _rule("nanosleep gettimeofday time getrandom", "time and randomness"),
+    _rule("clock_gettime clock_getres clock_nanosleep", "the system's clocks and its own; a negative one is another process's",
+          (Check(0, 0xFFFFFFF0, (0,)),)),
     _rule("exit_group", "its end"),
     _rule("ioctl", "what Python asks of a descriptor", (Check(1, 0xFFFFFFFF, _TERMINAL_QUERIES),)),
     _rule("fcntl", "descriptor flags and record locks; no signals, leases, seals or pipe sizes",
