@@ -56,12 +56,14 @@ class Served:
     Attributes:
         directory: its runtime directory.
         instance: the mark of its processes.
+        module: what Python is given to run: ``warmfork``, or ``tests.as_nobody`` with its directory.
         process: of the daemon.
     """
 
     directory: Path
     instance: str
     arguments: tuple[str, ...]
+    module: tuple[str, ...] = ("warmfork",)
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -75,7 +77,7 @@ class Served:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "warmfork", "serve", "--runtime-dir", str(self.directory), *self.arguments],
+            [sys.executable, "-m", *self.module, "serve", "--runtime-dir", str(self.directory), *self.arguments],
             env=environment(WARMFORK_INSTANCE=self.instance),
             stdin=subprocess.DEVNULL,
         )

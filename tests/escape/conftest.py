@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from tests.escape.daemons import start_guarded, start_unguarded
+from tests.escape.daemons import start_guarded, start_unguarded, start_unprivileged
 from tests.escape.world import Side, World
 from tests.support import Served
+
+from warmfork.trees import wipe_tree
 
 
 def _side(served: Served) -> Iterator[Side]:
@@ -25,6 +29,17 @@ def _side(served: Served) -> Iterator[Side]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     """The shipped guard, with small limits."""
     yield from _side(start_guarded(tmp_path_factory.mktemp("guarded") / "run"))
+
+
+@pytest.fixture(scope="session")
+def unprivileged() -> Iterator[Side]:
+    """The shipped guard, of a daemon without any privilege."""
+    directory = Path(tempfile.mkdtemp(prefix="wf-"))  # pytest's own are closed to other users
+    directory.chmod(0o755)
+    try:
+        yield from _side(start_unprivileged(directory))
+    finally:
+        wipe_tree(str(directory))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ _UNGUARDED: Final[Mapping[str, Any]] = {
 }
 
 
-def start(directory: Path, settings: Mapping[str, Any]) -> Served:
+def start(directory: Path, settings: Mapping[str, Any], module: tuple[str, ...] = ("warmfork",)) -> Served:
     """Start ``warmfork serve`` in a directory with these settings (dotted keys) and wait until it answers."""
     flags: list[str] = []
     for key, value in settings.items():
@@ -58,7 +58,7 @@ def start(directory: Path, settings: Mapping[str, Any]) -> Served:
             if value is False
             else [BY_KEY[key].flag, str(value)]
         )
-    served = Served(directory, f"escape-{uuid.uuid4().hex}", tuple(flags))
+    served = Served(directory, f"escape-{uuid.uuid4().hex}", tuple(flags), module)
     served.start()
     return served
 
@@ -70,6 +70,11 @@ def _no(flag: str) -> str:
 def start_guarded(directory: Path, **more: Any) -> Served:
     """The shipped guard, with limits that a bomb reaches in a moment."""
     return start(directory, {**_BOTH, **_GUARDED, **more})
+
+
+def start_unprivileged(directory: Path) -> Served:
+    """The shipped guard around the jobs of a daemon that is uid 65534 and has no capability."""
+    return start(directory / "run", {**_BOTH, **_GUARDED}, ("tests.as_nobody", str(directory)))
 
 
 def start_unguarded(directory: Path) -> Served:

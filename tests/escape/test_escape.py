@@ -31,6 +31,14 @@ def test_the_kernel_refuses(attempt: Attempt, guarded: Side) -> None:
     assert "" == is_refused(attempt, outcome), outcome.told()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@each_attempt
+def test_the_kernel_refuses_an_unprivileged_daemons_job(attempt: Attempt, unprivileged: Side) -> None:
+    """The same where the daemon itself is an ordinary user: the layers need no privilege."""
+    outcome = run_attempt(attempt, unprivileged.client, unprivileged.world, "off")
+    assert "" == is_refused(attempt, outcome), outcome.told()
+
+
 @each_attempt
 def test_the_strict_policy_lets_nothing_through_either(attempt: Attempt, guarded: Side) -> None:
     """With the Python layer on nothing is reached, whatever way around it the code finds."""
