@@ -9,9 +9,9 @@ from typing import Final
 from warmfork import Result
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
-_MARK: Final = "CHECKS "
+_MARK: Final = "CHECKS "  # as the text below prints it
 # Every check runs, whatever became of the one before; a warning is written where the job's stderr is compared.
-_TAIL: Final = '''
+_TAIL: Final = """
 
 def _run_checks():
     import json, warnings
@@ -29,11 +29,11 @@ def _run_checks():
                     lines.append(step.tb_lineno)
                     step = step.tb_next
                 told[name] = f"{type(problem).__name__}: {problem} (lines {lines})"
-    print("\\n" + %r + json.dumps(told))
+    print("\\nCHECKS " + json.dumps(told))
 
 
 _run_checks()
-''' % _MARK  # noqa: UP031  # the text is full of braces
+"""
 
 
 def whole(program: str) -> str:

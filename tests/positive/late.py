@@ -67,10 +67,10 @@ sp.plot(x**2, show=False)
     + """
 d.to_excel('a.xlsx', index=False)
 print(pd.read_excel('a.xlsx').equals(d))
-with pd.ExcelWriter('b.xlsx') as writer:
+with pd.ExcelWriter('b.xlsx', engine='openpyxl') as writer:
     d.to_excel(writer, sheet_name='1')
     d.to_excel(writer, sheet_name='2')
-with pd.ExcelWriter('b.xlsx', mode='a') as writer:
+with pd.ExcelWriter('b.xlsx', mode='a', engine='openpyxl') as writer:
     d.to_excel(writer, sheet_name='3')
 print(list(pd.read_excel('b.xlsx', sheet_name=None)))
 """,

@@ -13,7 +13,17 @@ from tests.positive.conftest import Native
 from warmfork import Client
 
 # Extensions in a file of their own, by how seldom anything else imports them; which are there depends on the build.
-CANDIDATES: Final = ("_lsprof", "_zoneinfo", "_curses", "_dbm", "_gdbm", "_crypt", "_xxtestfuzz", "xxlimited", "_testcapi")
+CANDIDATES: Final = (
+    "_lsprof",
+    "_zoneinfo",
+    "_curses",
+    "_dbm",
+    "_gdbm",
+    "_crypt",
+    "_xxtestfuzz",
+    "xxlimited",
+    "_testcapi",
+)
 LOADED: Final = "import sys\nprint('{0}' in sys.modules)\nimport {0}\nprint({0}.__file__)\n"
 OWN: Final = """
 import importlib.machinery as m

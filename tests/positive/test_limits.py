@@ -19,12 +19,17 @@ CASES: Final = {
         "OSError: [Errno 28] No space left on device",
     ),
     "disk, TMPDIR counts": (
-        FILL + "for number in range(40):\n    with open(f\"{os.environ['TMPDIR']}/{number}\", 'wb') as f:\n        f.write(block)",
+        FILL
+        + "for number in range(40):\n    with open(f\"{os.environ['TMPDIR']}/{number}\", 'wb') as f:\n        f.write(block)",
         "disk_limit",
         "OSError: [Errno 28] No space left on device",
     ),
     "inodes": ("for number in range(9999): open(f'f{number}', 'w').close()", "disk_limit", "OSError: [Errno 28]"),
-    "directories": ("import os\nfor number in range(9999): os.mkdir(f'd{number}')", "disk_limit", "OSError: [Errno 28]"),
+    "directories": (
+        "import os\nfor number in range(9999): os.mkdir(f'd{number}')",
+        "disk_limit",
+        "OSError: [Errno 28]",
+    ),
     "file size": (
         FILL + "with open('big', 'wb', buffering=0) as f:\n    while True: f.write(block)",
         "disk_limit",

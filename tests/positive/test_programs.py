@@ -29,6 +29,14 @@ def test_program(program: str, policy: str, guarded: Client, control: Client) ->
     assert (read(there).keys(), there.stderr) == (read(here).keys(), here.stderr)
 
 
+@pytest.mark.parametrize("program", sorted({program for program, _ in CASES}))
+def test_program_without_mounts(program: str, without_mounts: Client) -> None:
+    """Every check passes too where there are no namespaces, and no native code can be loaded late."""
+    result = without_mounts.execute(whole(program), policy="standard", timeout_s=30)
+    assert {} == {name: told for name, told in read(result).items() if told != "ok"}
+    assert "ok" == result.verdict, result.error
+
+
 def test_a_failing_check_is_told(guarded: Client) -> None:
     """A check that raises is named with its error, those after it still run, and every program has checks."""
     tail = whole("stdlib").partition("def _run_checks")[2]

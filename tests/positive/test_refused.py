@@ -35,7 +35,11 @@ CASES: Final = {
     ),
     "socket": ("import socket\nsocket.socket()", PERMITTED_NOT, ""),
     "http.client": ("import http.client as h\nh.HTTPConnection('127.0.0.1', 9).request('GET', '/')", PERMITTED_NOT, ""),
-    "http.client, by name": ("import http.client as h\nh.HTTPSConnection('a.test').request('GET', '/')", "gaierror", NO_NETWORK),
+    "http.client, by name": (
+        "import http.client as h\nh.HTTPSConnection('a.test').request('GET', '/')",
+        "gaierror",
+        NO_NETWORK,
+    ),
     "urllib": ("import urllib.request as u\nu.urlopen('http://a.test')", "URLError", NO_NETWORK),
     "read_csv": ("import pandas as pd\npd.read_csv('https://a.test/a.csv')", "URLError", NO_NETWORK),
     "load_dataset": ("import seaborn as sns\nsns.load_dataset('tips')", "URLError", NO_NETWORK),

@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# A program as a job brings it; nothing here is typed.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -10,7 +12,7 @@ GROUPS = [rng.normal(i, 1, 40) for i in range(3)]
 
 
 def new(title, **kwargs):
-    fig, ax = plt.subplots(figsize=(3, 2.2), dpi=60, **kwargs)
+    _, ax = plt.subplots(figsize=(3, 2.2), dpi=60, **kwargs)
     ax.set_title(title)
     return ax
 

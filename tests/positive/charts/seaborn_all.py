@@ -1,3 +1,5 @@
+# mypy: ignore-errors
+# A program as a job brings it; nothing here is typed.
 import warnings
 
 import matplotlib.pyplot as plt

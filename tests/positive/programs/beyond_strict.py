@@ -1,5 +1,8 @@
 """What the strict policy keeps from user code and the kernel does not: runs under ``standard`` and ``off``."""
 
+# mypy: ignore-errors
+# Programs as jobs bring them: they are run, and not by this interpreter.
+
 import asyncio
 import ctypes
 import faulthandler

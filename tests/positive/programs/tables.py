@@ -1,5 +1,8 @@
 """pandas and numpy to and from files of the job's directory: runs under every policy."""
 
+# mypy: ignore-errors
+# Programs as jobs bring them: they are run, and not by this interpreter.
+
 import io
 import json
 import os
