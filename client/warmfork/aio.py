@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 
 import zmq
 import zmq.asyncio
@@ -26,12 +26,14 @@ from warmfork.exchange import (
 )
 from warmfork.link import Disconnected
 from warmfork.results import Result
+from warmfork.streaming import ExecuteArguments, OnOutput, OutputFeed, Run
 from warmfork.wire.messages import decode_reply, encode_request
 from warmfork.wire.records import (
     CancelReply,
     CancelRequest,
     HelloReply,
     HelloRequest,
+    OutputReply,
     Reply,
     Request,
     StatusReply,
@@ -51,6 +53,7 @@ class _AsyncLink:
         self.hello: HelloReply | None = None
         self.alive = True
         self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._outputs: dict[bytes, Callable[[OutputReply], None]] = {}
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
@@ -61,8 +64,15 @@ class _AsyncLink:
         self._socket.connect(address)
         self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._watch())]
 
-    async def ask(self, request: Request, timeout_s: float, *, send_s: float) -> Reply:
-        """Send a request and wait for its reply.
+    async def ask(
+        self,
+        request: Request,
+        timeout_s: float,
+        *,
+        send_s: float,
+        on_output: Callable[[OutputReply], None] | None = None,
+    ) -> Reply:
+        """Send a request and wait for its reply; ``on_output`` gets each message of output before it.
 
         Raises:
             DaemonUnreachable: there is no connection to send by.
@@ -71,6 +81,8 @@ class _AsyncLink:
         """
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = future
+        if on_output is not None:
+            self._outputs[request.id] = on_output
         try:
             try:
                 await asyncio.wait_for(self._socket.send_multipart(encode_request(request)), send_s)
@@ -79,6 +91,7 @@ class _AsyncLink:
             return await asyncio.wait_for(future, timeout_s)
         finally:
             self._waiting.pop(request.id, None)
+            self._outputs.pop(request.id, None)
 
     async def _receive(self) -> None:
         while True:
@@ -88,6 +101,11 @@ class _AsyncLink:
             except ProtocolError as problem:
                 self._end(problem)
                 return
+            if isinstance(reply, OutputReply):
+                on_output = self._outputs.get(reply.id)
+                if on_output is not None:
+                    on_output(reply)
+                continue
             future = self._waiting.get(reply.id)
             if reply.id == bytes(len(reply.id)) and len(self._waiting) == 1:
                 # The daemon could not read whose request it refuses; it can only be this one.
@@ -159,6 +177,7 @@ class AsyncClient:
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
         redact: bool = False,
+        on_output: OnOutput | None = None,
     ) -> Result:
         """Run code in a fresh worker; arguments, result and errors as for ``Client.execute``.
 
@@ -178,16 +197,18 @@ class AsyncClient:
             rc=rc,
             job_id=job_id,
             redact=redact,
+            stream=on_output is not None,
         )
+        feed = OutputFeed(on_output)
         link = await self._connected()
         assert link.hello is not None
         if request.redact:
             require_redaction(link.hello)
         wait_s = wait_s_for(request, link.hello)
         try:
-            reply = await link.ask(request, wait_s, send_s=self._where.connect_timeout_s)
+            reply = await link.ask(request, wait_s, send_s=self._where.connect_timeout_s, on_output=feed.take)
         except Disconnected:
-            return lost_result(request.id)
+            return feed.finish(lost_result(request.id))
         except TimeoutError:
             self._cancel_later(request.id)
             raise ReplyTimeout(
@@ -196,7 +217,16 @@ class AsyncClient:
         except asyncio.CancelledError:
             self._cancel_later(request.id)
             raise
-        return result_from(reply, request.id, link.key)
+        return feed.finish(result_from(reply, request.id, link.key))
+
+    def stream(self, code: str, **arguments: Unpack[ExecuteArguments]) -> Run:
+        """Run code and read its output while it runs; arguments as for ``execute``.
+
+        ``async with client.stream(code) as run:`` starts it, ``async for chunk in run:`` gives its output as
+        ``OutputChunk`` (``stream``, ``text``) until it has ended, ``await run.result()`` its result. Leaving the block
+        early cancels the job. Errors come from the loop and from ``result``, as from ``execute``.
+        """
+        return Run(lambda on_output: self.execute(code, **arguments, on_output=on_output))
 
     async def cancel(self, job_id: str) -> str:
         """As ``Client.cancel``."""

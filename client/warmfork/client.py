@@ -26,12 +26,14 @@ from warmfork.exchange import (
 )
 from warmfork.link import Disconnected, Link
 from warmfork.results import Result
+from warmfork.streaming import OnOutput, OutputFeed
 from warmfork.wire.messages import encode_request
 from warmfork.wire.records import (
     CancelReply,
     CancelRequest,
     HelloReply,
     HelloRequest,
+    ReloadRequest,
     Reply,
     Request,
     StatusReply,
@@ -109,6 +111,7 @@ class Client:
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
         redact: bool = False,
+        on_output: OnOutput | None = None,
     ) -> Result:
         """Run code in a fresh worker and wait for its result.
 
@@ -127,6 +130,9 @@ class Client:
             job_id: 32 hexadecimal digits, to cancel the job by from elsewhere; random without it.
             redact: mask secrets in stdout, stderr and the error before they leave the daemon. A daemon that is set to
                 redact always does.
+            on_output: called in this thread with ``"stdout"`` or ``"stderr"`` and the next text of it, while the job
+                runs; all together it is what the result has. With redaction, all of it comes at the end. An exception
+                that it raises is logged, and it is not called again.
 
         Returns:
             The result, whatever became of the code; ``result.verdict`` says what.
@@ -153,16 +159,18 @@ class Client:
             rc=rc,
             job_id=job_id,
             redact=redact,
+            stream=on_output is not None,
         )
+        feed = OutputFeed(on_output)
         if request.redact:
             require_redaction(self._known_hello())
         link, daemon = self._submit(request)
         wait_s = wait_s_for(request, daemon.hello)
         try:
-            reply = link.receive(request.id, wait_s)
+            reply = link.receive(request.id, wait_s, feed.take)
         except Disconnected:
             self._forget_daemon(link)
-            return lost_result(request.id)
+            return feed.finish(lost_result(request.id))
         except BaseException:
             self._cancel_quietly(request.id, daemon)
             self._forget(link)
@@ -174,7 +182,7 @@ class Client:
                 f"no reply to job {request.id.hex()} within {wait_s:g} s; the daemon was asked to cancel it. It may have run"
             )
         self._give_back(link)
-        return result_from(reply, request.id, daemon.key)
+        return feed.finish(result_from(reply, request.id, daemon.key))
 
     def cancel(self, job_id: str) -> str:
         """End a job of the same user: ``"queued"`` or ``"running"`` says where it was, ``"unknown"`` that it is not there.
@@ -188,6 +196,18 @@ class Client:
     def status(self) -> Mapping[str, Any]:
         """How the daemon is, as plain nested data. Raises DaemonUnreachable, ReplyTimeout."""
         return cast(StatusReply, self._ask(StatusRequest(new_id()))).status
+
+    def reload(self) -> Mapping[str, Any]:
+        """Let the daemon read its configuration anew. For the daemon's own user and root.
+
+        Returns:
+            ``changed``, ``needs_restart``, ``renewed`` and ``removed``: keys, and names of templates.
+
+        Raises:
+            RequestRefused: ``bad_config`` with the reason, and nothing changed; ``not_allowed``; ``not_reloadable``.
+            DaemonUnreachable, ReplyTimeout: no answer.
+        """
+        return cast(StatusReply, self._ask(ReloadRequest(new_id()))).status
 
     def hello(self) -> HelloReply:
         """Who the daemon is: version, templates, policies, limits. Raises DaemonUnreachable, ReplyTimeout."""

@@ -48,6 +48,7 @@ def build_request(
     rc: Mapping[str, Any] | None,
     job_id: str | None,
     redact: bool | None = False,
+    stream: bool = False,
 ) -> ExecuteRequest:
     """The request for these arguments of ``execute``.
 
@@ -81,6 +82,7 @@ def build_request(
         template=template,
         rc=dict(rc or {}),
         redact=bool(redact),
+        stream=stream,
     )
 
 
@@ -160,6 +162,7 @@ def result_from(reply: Reply, job_id: bytes, key: bytes) -> Result:
         retry_safe=reply.retry_safe,
         policy=reply.policy,
         guarded=reply.guarded,
+        queue_length=reply.queue_length,
     )
 
 

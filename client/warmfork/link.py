@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
 
 from warmfork.curve import ClientKeys
 from warmfork.wire.messages import decode_reply
-from warmfork.wire.records import Reply
+from warmfork.wire.records import OutputReply, Reply
 
 Frames = Sequence[bytes | memoryview]
 
@@ -55,8 +55,15 @@ class Link:
             return False
         return True
 
-    def receive(self, request_id: bytes, timeout_s: float) -> Reply | None:
+    def receive(
+        self, request_id: bytes, timeout_s: float, on_output: Callable[[OutputReply], None] | None = None
+    ) -> Reply | None:
         """The reply to this request; None when none has come in time. Replies to others are dropped.
+
+        Args:
+            request_id: of the request.
+            timeout_s: how long to wait.
+            on_output: called with each message of output that comes before the reply.
 
         Raises:
             Disconnected: the connection ended first.
@@ -68,13 +75,19 @@ class Link:
             ready = dict(self._poller.poll(max(0, int(left_s * 1000) + 1)))
             if self._socket in ready:
                 reply = self._take()
-                if reply is not None and reply.id in (request_id, bytes(len(request_id))):
+                if isinstance(reply, OutputReply):
+                    if on_output is not None and reply.id == request_id:
+                        on_output(reply)
+                elif reply is not None and reply.id in (request_id, bytes(len(request_id))):
                     return reply
             elif self._monitor in ready:
                 # What the daemon sent before it left may have come in between the poll and here.
                 while self._socket.poll(_LAST_LOOK_MS):
                     reply = self._take()
-                    if reply is not None and reply.id == request_id:
+                    if isinstance(reply, OutputReply):
+                        if on_output is not None and reply.id == request_id:
+                            on_output(reply)
+                    elif reply is not None and reply.id == request_id:
                         return reply
                 raise Disconnected
             elif left_s <= 0:

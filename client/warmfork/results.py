@@ -136,6 +136,7 @@ class Result:
         exit_code: the code given to ``sys.exit``, None where the job did not call it.
         retry_after_s: with ``rejected``, when to try again; else None.
         retry_safe: with ``rejected`` and ``lost``, whether the job certainly did not run; else None.
+        queue_length: with ``rejected``, how many jobs waited then; else None.
         policy: the Python-level policy the job ran under; empty if it did not run.
         guarded: False from a daemon whose operator switched the kernel's guard off (``guard.unguarded``).
     """
@@ -154,6 +155,7 @@ class Result:
     retry_safe: bool | None = None
     policy: str = ""
     guarded: bool = True
+    queue_length: int | None = None
 
     @property
     def ok(self) -> bool:

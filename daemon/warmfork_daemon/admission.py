@@ -49,6 +49,8 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
         submitted_s=now_s,
         expires_s=now_s + min(waits_s, config.queue.wait_s_max),
         template=template,
+        tenant=request.tenant,
+        priority=request.priority,
     )
 
 

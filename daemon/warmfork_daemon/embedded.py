@@ -44,7 +44,7 @@ def run_embedded(lifeline_fd: int) -> int:
     path = tempfile.mkdtemp(prefix="warmfork-", dir=base if base and os.access(base, os.W_OK) else None)
     try:
         hardening.refuse_dumps()
-        config = resolved(load(environ={}, overrides={"runtime_dir": path, **order["settings"]}))
+        config = resolved(load(environ={}, overrides={"runtime_dir": path, "lifecycle.drain_s": 0.0, **order["settings"]}))
         directory = RuntimeDirectory(path)
         try:
             _serve(

@@ -18,6 +18,8 @@ import zmq
 from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
 from warmfork.wire import limits
+from warmfork.wire.messages import encode_reply
+from warmfork.wire.records import CancelReply
 from warmfork_daemon.access import TCP, TcpAccess
 from warmfork_daemon.reactor import Reactor
 from warmfork_daemon.zap import DOMAIN, Doorkeeper
@@ -26,6 +28,9 @@ _MESSAGES_A_TURN: Final = 32
 _SMALL_BYTES: Final = 16 * limits.KIB
 _LINGER_MS: Final = 1_000
 _HANDSHAKE_MS: Final = 5_000
+
+_PROBE: Final = encode_reply(CancelReply(b"\xff" * limits.JOB_ID_BYTES, "unknown"))
+"""A reply that nobody has asked for, which every client drops."""
 
 Frames = Sequence[bytes | memoryview]
 
@@ -77,6 +82,7 @@ class Frontend:
         self._on_message = on_message
         self._access = access
         self._sockets: list[zmq.Socket[Any]] = []
+        self._activated: set[zmq.Socket[Any]] = set()
         self._doorkeeper: Doorkeeper | None = None
 
     @property
@@ -84,12 +90,13 @@ class Frontend:
         """True once it listens."""
         return bool(self._sockets)
 
-    def bind(self, address: str, group_id: int | None) -> str:
+    def bind(self, address: str, group_id: int | None, fd: int | None = None) -> str:
         """Listen, and return the address with the port that a port 0 became.
 
         Args:
             address: ``ipc://`` or ``tcp://``.
             group_id: gets an ipc socket with mode 0660; with None it is 0600.
+            fd: of a socket that listens there already; whoever made it decided its mode, and removes its file.
 
         Raises:
             ConfigError: it cannot be had, or is TCP without keys.
@@ -104,7 +111,7 @@ class Frontend:
             if over_tcp:
                 self._bind_tcp(socket, address)
             else:
-                _bind_ipc(socket, address, group_id)
+                _bind_ipc(socket, address, group_id, fd)
         except (zmq.ZMQError, OSError) as problem:
             socket.close(0)
             raise ConfigError(f"cannot listen on {address}: {problem}") from None
@@ -113,6 +120,8 @@ class Frontend:
             raise
         index = len(self._sockets)
         self._sockets.append(socket)
+        if fd is not None:
+            self._activated.add(socket)
         self._reactor.watch_socket(socket, lambda: self._receive(index, socket, over_tcp))
         return str(socket.getsockopt_string(zmq.LAST_ENDPOINT)) if over_tcp else address
 
@@ -163,6 +172,18 @@ class Frontend:
             return False
         return True
 
+    def send_now(self, peer: Peer, frames: Frames) -> bool:
+        """Send something that may as well not arrive. False when the peer takes nothing more right now."""
+        return self.send(peer, frames)
+
+    def reaches(self, peer: Peer) -> bool:
+        """False once the peer's connection has ended. A ROUTER tells it only by failing to send, so something is sent."""
+        try:
+            self._sockets[peer.socket].send_multipart([peer.routing_id, *_PROBE], zmq.NOBLOCK)
+        except zmq.ZMQError as problem:
+            return problem.errno != zmq.EHOSTUNREACH
+        return True
+
     def close(self) -> None:
         """Close every socket; replies already sent get a second to leave."""
         for socket in self._sockets:
@@ -170,7 +191,7 @@ class Frontend:
             with contextlib.suppress(zmq.ZMQError):
                 address = str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
                 socket.close()
-                if not address.startswith(TCP):
+                if not address.startswith(TCP) and socket not in self._activated:
                     with contextlib.suppress(OSError):
                         os.unlink(address.removeprefix("ipc://"))
         if self._doorkeeper is not None:
@@ -178,8 +199,12 @@ class Frontend:
             self._doorkeeper = None
 
 
-def _bind_ipc(socket: zmq.Socket[Any], address: str, group_id: int | None) -> None:
+def _bind_ipc(socket: zmq.Socket[Any], address: str, group_id: int | None, fd: int | None) -> None:
     path = address.removeprefix("ipc://")
+    if fd is not None:
+        socket.setsockopt(zmq.USE_FD, fd)
+        socket.bind(address)
+        return
     if _is_served(path):
         raise ConfigError(f"cannot listen on {address}: another process does")
     # The mode must hold from the first moment, not from the chmod on; the group gets in once it is the right one.

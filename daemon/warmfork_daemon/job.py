@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from warmfork.wire.records import TEMPLATE_DEFAULT, ExecuteRequest
+from warmfork.wire.records import PRIORITIES, TEMPLATE_DEFAULT, ExecuteRequest
 from warmfork_daemon.frontend import Peer
 
-JobKey = tuple[int | str, bytes]
-"""Owner (uid on ipc, public key over TCP) and job id."""
+Owner = int | str
+"""Whose a job is: a uid on ipc, a public key over TCP."""
+
+JobKey = tuple[Owner, bytes]
+"""Owner and job id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -17,13 +20,16 @@ class Job:
 
     Attributes:
         request: as it came.
-        peer: who waits for the reply.
+        peer: who asked for it last.
+        waiting: who waits for the reply, ``peer`` last; more than one when it was sent again, none once they are gone.
+        alone_since_s: when the last of them went, by the monotonic clock; None while there is one.
         policy: the Python-level policy it runs under.
         timeout_s: from dispatch to the report.
         memory_bytes: headroom above the idle worker.
         input_bytes: size of all its parts.
         submitted_s, dispatched_s: by the monotonic clock.
         template: the name of the one whose worker runs it.
+        tenant, priority: as the request has them.
         expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
     """
 
@@ -37,6 +43,13 @@ class Job:
     expires_s: float
     dispatched_s: float = field(default=0.0)
     template: str = TEMPLATE_DEFAULT
+    tenant: str = ""
+    priority: str = PRIORITIES[0]
+    alone_since_s: float | None = None
+    waiting: list[Peer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waiting = [self.peer] if self.peer.routing_id else []
 
     @property
     def key(self) -> JobKey:

@@ -2,53 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Final
 
-from warmfork.errors import ConfigError
-from warmfork_daemon import hardening
+from warmfork.errors import ConfigError, RequestRefused
+from warmfork_daemon import hardening, logs
+from warmfork_daemon.activation import take_activated
+from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
 from warmfork_daemon.config.places import default_runtime_dir
 from warmfork_daemon.frontend import group_id_of
+from warmfork_daemon.logs import told
+from warmfork_daemon.notify import Notifier, ServiceReporter
 from warmfork_daemon.resolve import resolved
 from warmfork_daemon.runtime_dir import RuntimeDirectory
 from warmfork_daemon.supervisor import Supervisor, new_instance
 
 log = logging.getLogger("warmfork")
 
+KEY_CREDENTIAL: Final = "warmfork.key"
+"""Name of the systemd credential that holds the signing key."""
 
-def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
+
+def serve(
+    config: Config, environ: MutableMapping[str, str] = os.environ, load_config: Callable[[], Config] | None = None
+) -> int:
     """Serve in the foreground until SIGTERM or SIGINT; returns 0.
+
+    Args:
+        config: what to serve by.
+        environ: the daemon's environment.
+        load_config: reads the same configuration anew, at SIGHUP and ``warmfork reload``.
 
     Raises:
         AlreadyServing: another daemon holds the runtime directory.
         ConfigError, KeyUnavailable: a setting cannot be followed on this machine.
         EmbeddedStartFailed: the template did not come up.
     """
-    logging.basicConfig(level=config.log.level.upper(), format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logs.configure(config.log.level, config.log.format, environ=environ)
+    notifier, activated = Notifier.from_environment(environ), take_activated(environ)
     group_id = group_id_of(config.socket_group)
     if group_id is None and config.system:
         group_id = os.getegid()  # the service's own group is who may use it
     hardening.refuse_dumps()
     directory = RuntimeDirectory(
-        config.runtime_dir or default_runtime_dir(environ, config.system), system=config.system
+        config.runtime_dir or default_runtime_dir(environ, config.system),
+        system=config.system,
+        keep_socket=bool(activated),
     )
     try:
         if config.system and group_id is not None:
             _open_to_group(directory, group_id)
-        key = directory.key(config.key_file, group_id)
+        credential = Path(environ.get("CREDENTIALS_DIRECTORY", ""), KEY_CREDENTIAL)
+        if not config.key_file and credential.is_absolute() and credential.exists():
+            key = directory.publish_key(credential, group_id)
+        else:
+            key = directory.key(config.key_file, group_id)
+        cgroups = JobCgroups.enter(wanted=config.service.job_cgroups)
+        log.info("cgroups for jobs", extra=told(**cgroups.status()))
         supervisor = Supervisor(
-            resolved(config), directory, key, environ=environ, group_id=group_id, instance=new_instance(environ)
+            resolved(config),
+            directory,
+            key,
+            environ=environ,
+            group_id=group_id,
+            instance=new_instance(environ),
+            cgroups=cgroups,
+            activated=activated,
         )
+        reporter = ServiceReporter(supervisor.reactor, notifier, supervisor.summary, supervisor.template_answers)
+        supervisor.on_serving, supervisor.on_stopping = reporter.serving, reporter.stopping
+        supervisor.load_config = load_config
         signal_ends = with_signals(supervisor)
         supervisor.run()
         del signal_ends
     finally:
         directory.close()
+        notifier.close()
     return 0
 
 
@@ -61,7 +97,7 @@ def _open_to_group(directory: RuntimeDirectory, group_id: int) -> None:
 
 
 def with_signals(supervisor: Supervisor) -> list[socket.socket]:
-    """Let SIGTERM, SIGINT and SIGHUP stop the supervisor: the handlers only queue a byte, the loop acts.
+    """Let SIGTERM and SIGINT stop the supervisor and SIGHUP reload it: the handlers only queue a byte, the loop acts.
 
     Returns:
         What must live as long as the process may be signalled.
@@ -74,8 +110,12 @@ def with_signals(supervisor: Supervisor) -> list[socket.socket]:
         signal.signal(number, lambda *_: None)
 
     def act() -> None:
-        woken.recv(64)
-        supervisor.stop()
+        for number in woken.recv(64):
+            if number == signal.SIGHUP and supervisor.load_config is not None:
+                with contextlib.suppress(RequestRefused):  # which the supervisor has logged
+                    supervisor.reload()
+            else:
+                supervisor.drain()
 
     supervisor.reactor.watch(woken.fileno(), act)
     return [wake, woken]

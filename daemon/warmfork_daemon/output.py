@@ -39,6 +39,10 @@ class BoundedOutput:
         while self._tail_bytes - len(self._tail[0]) >= self._tail_max:
             self._tail_bytes -= len(self._tail.popleft())
 
+    def head_from(self, offset: int, bytes_max: int) -> bytes:
+        """Bytes of the head from this offset on; empty where no more are there. What the head has, no result drops."""
+        return bytes(self._head[offset : offset + bytes_max])
+
     def text(self) -> StreamText:
         """What was kept. Head and tail are joined where nothing was dropped between them."""
         tail = b"".join(self._tail)

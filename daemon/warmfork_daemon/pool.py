@@ -18,11 +18,14 @@ from typing import Final
 
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
-from warmfork_daemon.reactor import Reactor, Timer
+from warmfork_daemon.lifecycle import GENERATION, GenerationEvent, GenerationState, WorkerEvent, step
+from warmfork_daemon.lifecycle import WorkerState as State
+from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 from warmfork_daemon.template_keeper import KeeperEvents, TemplateKeeper
 from warmfork_daemon.templates import TemplateSpec
-from warmfork_daemon.worker import State, Worker, make_worker, pid_of
+from warmfork_daemon.worker import Worker, make_worker, pid_of
 
 log = logging.getLogger("warmfork.pool")
 
@@ -39,20 +42,26 @@ class PoolEvents:
     """Whom the pool tells what.
 
     Attributes:
-        ready: the template of this name has become ready.
+        ready: a pool's template has become ready.
         idle: a worker has become idle.
         channel: a busy worker's channel can be read.
         exited: a busy worker was reaped; its ``status`` is set.
         lost: a busy worker's template died.
-        failed: the template of this name ended before it was ready; it is started again after a pause.
+        failed: a pool's template ended before it was ready; it is started again after a pause.
+        drained: a draining pool has no worker any more.
+        entered: a worker has just been measured; it is not idle yet.
+        gone: a worker is gone, its descriptors closed.
     """
 
-    ready: Callable[[str], None]
+    ready: Callable[[WorkerPool], None]
     idle: Callable[[], None]
     channel: Callable[[Worker], None]
     exited: Callable[[Worker], None]
     lost: Callable[[Worker], None]
-    failed: Callable[[str], None]
+    failed: Callable[[WorkerPool], None]
+    drained: Callable[[WorkerPool], None]
+    entered: Callable[[Worker], None]
+    gone: Callable[[Worker], None]
 
 
 class WorkerPool:
@@ -65,9 +74,12 @@ class WorkerPool:
         slots_dir: directory of its slots and of its scratch directory; nobody else's.
         environment: all that the template gets.
         events: whom to tell.
+        generation: counted from 1 for each name.
 
     Attributes:
-        spec: as given.
+        spec, generation: as given.
+        state: where this generation is in its life.
+        started_s: when it was made, by the monotonic clock.
         keeper: of the template's process; its state can be read there.
         forks: how many there were.
     """
@@ -80,7 +92,11 @@ class WorkerPool:
         slots_dir: Path,
         environment: Mapping[str, str],
         events: PoolEvents,
+        generation: int = 1,
     ) -> None:
+        self.generation = generation
+        self.state = GenerationState.STARTING
+        self.started_s = monotonic_s()
         self._reactor = reactor
         self._config = config
         self._slots_dir = slots_dir
@@ -100,9 +116,10 @@ class WorkerPool:
             environment,
             KeeperEvents(
                 ready=self._on_ready,
+                starting=lambda: self.advance(GenerationEvent.START),
                 record=self._on_record,
                 ended=self._on_template_end,
-                failed=lambda: events.failed(spec.name),
+                failed=lambda: events.failed(self),
             ),
         )
         self.forks = 0
@@ -122,6 +139,11 @@ class WorkerPool:
         """How many run one."""
         return sum(worker.state is State.BUSY for worker in self._workers.values())
 
+    def unanswered_since_s(self) -> float | None:
+        """When the living template was asked for the oldest fork it has not made yet; None where it owes none."""
+        asked = [worker.asked_s for worker in self._workers.values() if worker.state is State.FORKING]
+        return min(asked, default=None)
+
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
         mounted = any(layer.active for layer in self.keeper.layers if layer.name == "namespaces")
@@ -136,7 +158,7 @@ class WorkerPool:
         if not self._idle:
             return None
         worker = self._idle.popleft()
-        worker.state = State.BUSY
+        worker.advance(WorkerEvent.TAKEN)
         if not self._idle:
             self.replenish_later(_EMPTY_S)  # long jobs may have taken all: the next one should not wait for a fork
         return worker
@@ -146,7 +168,7 @@ class WorkerPool:
 
         Both its end and its replacement cost milliseconds of processor, so both wait until the reply has left.
         """
-        worker.state = State.ENDING
+        worker.advance(WorkerEvent.RETIRED)
         delay_s = self._config.pool.fork_delay_ms / 1000
         if worker.status is None:
             self._reactor.call_later(delay_s, worker.kill)
@@ -164,7 +186,7 @@ class WorkerPool:
         if self._replenish_timer is not None:
             self._replenish_timer.cancel()
             self._replenish_timer = None
-        if self.keeper.info is None or self._closing:
+        if self.keeper.info is None or self._closing or self.state is GenerationState.DRAINING:
             return
         waiting = (State.FORKING, State.ENTERING, State.IDLE)
         missing = self.spec.idle_workers - sum(worker.state in waiting for worker in self._workers.values())
@@ -178,6 +200,7 @@ class WorkerPool:
     def _fork(self) -> None:
         limits = self._config.limits
         worker, fds = make_worker(next(self._ids), secrets.token_hex(8), limits.stdout_bytes, limits.stderr_bytes)
+        worker.asked_s = monotonic_s()
         self._workers[worker.worker_id] = worker
         self.forks += 1
         self.keeper.send(control.Fork(worker.worker_id, worker.slot), fds)
@@ -193,14 +216,17 @@ class WorkerPool:
             log.error("fork failed: %s", record.message)
             worker = self._workers.pop(record.worker_id, None)
             if worker is not None:
+                worker.advance(WorkerEvent.FORK_FAILED)
                 worker.close()
             self._back_off()
+            self._tell_if_drained()
         elif isinstance(record, control.Exited):
             self._on_exited(record)
 
     def _on_ready(self, record: control.Ready) -> None:
         self._failures = 0
-        self._events.ready(self.spec.name)
+        self.advance(GenerationEvent.CAME_UP)
+        self._events.ready(self)
         self.replenish()
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
@@ -211,7 +237,9 @@ class WorkerPool:
             return
         worker.pidfd, worker.work_fd = fds
         worker.pid = pid_of(worker.pidfd)  # the record's is the one inside the template's pid namespace
-        worker.state = State.ENTERING
+        worker.advance(WorkerEvent.FORKED)
+        if self.state is GenerationState.DRAINING:
+            self._give_up(worker)
         self._reactor.watch(worker.channel.fileno(), lambda: self._on_channel(worker))
 
     def _on_channel(self, worker: Worker) -> None:
@@ -237,7 +265,8 @@ class WorkerPool:
             worker.kill()
             return
         self._failures = 0
-        worker.state = State.IDLE
+        self._events.entered(worker)
+        worker.advance(WorkerEvent.ENTERED)
         self._idle.append(worker)
         self._events.idle()
 
@@ -247,6 +276,7 @@ class WorkerPool:
             return
         worker.status = record.status
         if worker.state is State.BUSY:
+            worker.advance(WorkerEvent.REAPED)
             worker.cpu_s = max(0.0, record.cpu_s - worker.cpu_at_dispatch_s)
             self._events.exited(worker)
         elif worker.state is State.ENDING:
@@ -271,11 +301,43 @@ class WorkerPool:
             self.replenish_later(0.0)
 
     def _forget(self, worker: Worker) -> None:
-        worker.state = State.GONE
+        worker.advance(WorkerEvent.REAPED)
         self._close(worker)
         del self._workers[worker.worker_id]
         if self.keeper.pid is not None:
             self.keeper.send(control.Release(worker.worker_id))
+        self._tell_if_drained()
+
+    def holds(self, worker: Worker) -> bool:
+        """Whether this worker is one of this pool's."""
+        return self._workers.get(worker.worker_id) is worker
+
+    def advance(self, event: GenerationEvent) -> None:
+        """Take the step that the table has for this event. Raises ImpossibleStep."""
+        self.state = step(GENERATION, self.state, event)
+
+    def reconfigure(self, config: Config, spec: TemplateSpec) -> None:
+        """Take over what changes nothing about the template itself: pauses, numbers of workers, limits of output."""
+        self._config, self.spec = config, spec
+        self.keeper.reconfigure(config, spec)
+        self.replenish()
+
+    def drain(self) -> None:
+        """A newer generation serves: let the busy workers finish, end the others, fork no more."""
+        self.advance(GenerationEvent.REPLACED)
+        self._idle.clear()
+        for worker in self.workers:
+            if worker.state in (State.IDLE, State.ENTERING):
+                self._give_up(worker)
+        self._tell_if_drained()
+
+    def _give_up(self, worker: Worker) -> None:
+        worker.advance(WorkerEvent.GIVEN_UP)
+        worker.kill()
+
+    def _tell_if_drained(self) -> None:
+        if self.state is GenerationState.DRAINING and not self._workers:
+            self._reactor.call_later(0.0, lambda: self._events.drained(self))  # whoever called us is to return first
 
     def _close(self, worker: Worker) -> None:
         if worker.channel.fileno() >= 0:
@@ -283,17 +345,24 @@ class WorkerPool:
         if worker.pidfd >= 0:
             self._reactor.unwatch(worker.pidfd)
         worker.close()
+        self._events.gone(worker)
 
     def _on_template_end(self) -> None:
         for worker in self.workers:
             worker.kill()
             if worker.state is State.BUSY:
                 self._events.lost(worker)
-            worker.state = State.GONE
-            self._close(worker)
+            if worker.state is not State.GONE:
+                worker.advance(WorkerEvent.TEMPLATE_GONE)
+                self._close(worker)
         self._workers.clear()
         self._idle.clear()
         self._wipe_slots()
+        draining = self.state is GenerationState.DRAINING
+        self.advance(GenerationEvent.ENDED)
+        if draining:
+            self._reactor.call_later(0.0, lambda: self._events.drained(self))
+            return
         if not self._closing:
             # A worker that was dying while its slot was wiped may have written once more.
             self._reactor.call_later(_WIPE_AGAIN_S, self._wipe_slots)
@@ -306,7 +375,12 @@ class WorkerPool:
 
     def close(self) -> None:
         """Let the template kill its workers, wipe their slots and leave; kill it when it does not in time."""
+        if self._closing:
+            return
         self._closing = True
+        self.advance(GenerationEvent.STOP)
         for worker in self.workers:
             worker.kill()
         self.keeper.close()
+        if self.generation > 1 or self.spec.name != TEMPLATE_DEFAULT:
+            wipe_tree(str(self._slots_dir))

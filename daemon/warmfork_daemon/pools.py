@@ -1,20 +1,31 @@
-"""All templates' pools: one for each, the default first. They share the number of jobs that run at the same time."""
+"""All templates' pools: for each name one that serves, and beside it the generations that come and that go.
+
+They share the number of jobs that run at the same time. A new generation comes up beside the old one and takes its place
+only when its guard is proved, so nothing waits for it and nothing is dropped.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
+from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
 from warmfork_daemon.pool import PoolEvents, WorkerPool
-from warmfork_daemon.reactor import Reactor
+from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.template_link import template_environment
-from warmfork_daemon.templates import template_specs
+from warmfork_daemon.templates import TemplateSpec, start_order, template_specs
+from warmfork_daemon.worker import Worker
+
+log = logging.getLogger("warmfork.pools")
 
 SCRATCH_NAME: Final = "template"
 _PACKAGES_NAME: Final = "packages"
+_AGE_TURN_S: Final = 1.0
 
 
 class Pools:
@@ -23,7 +34,7 @@ class Pools:
     Args:
         reactor: the event loop.
         config: with the pool's numbers resolved.
-        slots_dir_of: makes the directory of slots of the template of this name.
+        slots_dir_of: makes the directory of slots of this generation of the template of this name.
         environ: the daemon's environment; templates get a whitelist of it.
         instance: value of ``$WARMFORK_INSTANCE`` in our processes.
         events: whom each pool tells.
@@ -33,41 +44,165 @@ class Pools:
         self,
         reactor: Reactor,
         config: Config,
-        slots_dir_of: Callable[[str], Path],
+        slots_dir_of: Callable[[str, int], Path],
         environ: Mapping[str, str],
         instance: str,
         events: PoolEvents,
     ) -> None:
-        self._pools: dict[str, WorkerPool] = {}
-        for spec in template_specs(config):
-            directory = slots_dir_of(spec.name)
-            scratch_dir = directory / SCRATCH_NAME
-            environment = template_environment(
-                environ,
-                scratch_dir=str(scratch_dir),
-                instance=instance,
-                packages_dir=str(scratch_dir / _PACKAGES_NAME) if spec.is_foreign else "",
-            )
-            self._pools[spec.name] = WorkerPool(reactor, config, spec, directory, environment, events)
+        self._reactor = reactor
+        self._config = config
+        self._slots_dir_of = slots_dir_of
+        self._environ = environ
+        self._instance = instance
+        self._events = events
+        self._generations: dict[str, int] = {}
+        self._coming: dict[str, WorkerPool] = {}
+        self._going: list[WorkerPool] = []
+        self._gone_forks: Counter[str] = Counter()
+        self._gone_starts: Counter[str] = Counter()
+        self._serving = {spec.name: self._make(spec) for spec in template_specs(config)}
+
+    def _make(self, spec: TemplateSpec) -> WorkerPool:
+        generation = self._generations.get(spec.name, 0) + 1
+        self._generations[spec.name] = generation
+        directory = self._slots_dir_of(spec.name, generation)
+        scratch_dir = directory / SCRATCH_NAME
+        environment = template_environment(
+            self._environ,
+            scratch_dir=str(scratch_dir),
+            instance=self._instance,
+            packages_dir=str(scratch_dir / _PACKAGES_NAME) if spec.is_foreign else "",
+        )
+        return WorkerPool(self._reactor, self._config, spec, directory, environment, self._events, generation)
 
     def __getitem__(self, name: str) -> WorkerPool:
-        return self._pools[name]
+        return self._serving[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._serving
 
     def __iter__(self) -> Iterator[WorkerPool]:
-        return iter(self._pools.values())
+        """Those that serve, one for each name, the default first."""
+        return iter(self._serving.values())
+
+    @property
+    def every(self) -> list[WorkerPool]:
+        """Those that come and go as well."""
+        return [*self._serving.values(), *self._coming.values(), *self._going]
 
     @property
     def default(self) -> WorkerPool:
         """The one that must be ready before the daemon serves."""
-        return self._pools[TEMPLATE_DEFAULT]
+        return self._serving[TEMPLATE_DEFAULT]
+
+    def of(self, worker: Worker) -> WorkerPool:
+        """The pool that this worker belongs to. Raises KeyError when it is of none any more."""
+        for pool in self.every:
+            if pool.holds(worker):
+                return pool
+        raise KeyError(worker.worker_id)
 
     def start_further(self) -> None:
-        """Start every template that has not been started yet."""
+        """Start every template that has not been started yet, and look after their age from now on."""
         for pool in self:
             if not pool.keeper.starts:
                 pool.start()
+        self._reactor.call_later(_AGE_TURN_S, self._look_after_age)
+
+    def _look_after_age(self) -> None:
+        bounds = self._config.lifecycle
+        for pool in list(self):
+            name, age_s = pool.spec.name, monotonic_s() - pool.started_s
+            worn = bounds.forks_max and pool.forks >= bounds.forks_max
+            old = bounds.age_s_max and age_s >= bounds.age_s_max
+            if (worn or old) and name not in self._coming and pool.state is GenerationState.SERVING:
+                log.info("template %s: renewed after %d forks and %.0f s", name, pool.forks, age_s)
+                self.renew(pool.spec)
+        self._reactor.call_later(_AGE_TURN_S, self._look_after_age)
+
+    def renew(self, spec: TemplateSpec) -> None:
+        """Bring up a new generation beside the one that serves; one that was coming already is given up."""
+        self._give_up_coming(spec.name)
+        pool = self._make(spec)
+        if spec.name in self._serving:
+            self._coming[spec.name] = pool
+        else:
+            self._serving[spec.name] = pool
+        pool.start()
+
+    def serve(self, pool: WorkerPool) -> None:
+        """This pool's guard is proved: it serves from now on, and the one before it drains."""
+        pool.advance(GenerationEvent.PROVED)
+        if self._coming.get(pool.spec.name) is not pool:
+            return
+        del self._coming[pool.spec.name]
+        before, self._serving[pool.spec.name] = self._serving[pool.spec.name], pool
+        self._drain(before)
+
+    def _drain(self, pool: WorkerPool) -> None:
+        if pool.state in (GenerationState.READY, GenerationState.SERVING):
+            self._going.append(pool)
+            pool.drain()
+        else:  # it is not up: there is nothing to wait for
+            self._close(pool)
+
+    def drained(self, pool: WorkerPool) -> None:
+        """A draining pool has no worker any more."""
+        if pool in self._going:
+            self._going.remove(pool)
+            self._close(pool)
+
+    def _close(self, pool: WorkerPool) -> None:
+        self._gone_forks[pool.spec.name] += pool.forks
+        self._gone_starts[pool.spec.name] += pool.keeper.starts
+        pool.close()
+
+    def forks(self, name: str) -> int:
+        """How many workers all generations of this template forked since the daemon started; it never goes back."""
+        return self._gone_forks[name] + sum(pool.forks for pool in self.every if pool.spec.name == name)
+
+    def starts(self, name: str) -> int:
+        """How many processes all generations of this template started since the daemon started."""
+        return self._gone_starts[name] + sum(pool.keeper.starts for pool in self.every if pool.spec.name == name)
+
+    def refuse(self, pool: WorkerPool, reason: str) -> bool:
+        """A pool did not come up. True when it was a new generation of one that serves on; it is given up then."""
+        if self._coming.get(pool.spec.name) is not pool:
+            return False
+        log.error("template %s: the new generation is given up, the old one serves on: %s", pool.spec.name, reason)
+        self._give_up_coming(pool.spec.name)
+        return True
+
+    def _give_up_coming(self, name: str) -> None:
+        coming = self._coming.pop(name, None)
+        if coming is not None:
+            self._reactor.call_later(0.0, lambda: self._close(coming))  # it may be the one that is calling us
+
+    def reconfigure(self, config: Config) -> tuple[list[str], list[str]]:
+        """Follow a new configuration: names whose template is renewed or new, and names that are gone.
+
+        A template is renewed when what it or its workers are started with changed; else it serves on as it is.
+        """
+        old, self._config = self._config, config
+        wanted = {spec.name: spec for spec in template_specs(config)}
+        removed = [name for name in self._serving if name not in wanted]
+        for name in removed:
+            self._give_up_coming(name)
+            self._drain(self._serving.pop(name))
+        renewed = []
+        for name, spec in wanted.items():
+            pool = self._serving.get(name)
+            if pool is None or self._orders(pool.spec, old) != self._orders(spec, config):
+                self.renew(spec)
+                renewed.append(name)
+            else:
+                pool.reconfigure(config, spec)
+        return renewed, removed
+
+    def _orders(self, spec: TemplateSpec, config: Config) -> object:
+        return spec.python, start_order(spec, config, Path(), ())
 
     def close(self) -> None:
         """Close every pool."""
-        for pool in self:
+        for pool in self.every:
             pool.close()

@@ -7,6 +7,7 @@ which is set before the signal; then the exit status from the template's wait4.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -14,13 +15,17 @@ from warmfork.errors import ProtocolError
 from warmfork.wire import jobs, limits, stream
 from warmfork.wire.records import ResultReply
 from warmfork_daemon import collector, disk_watch, verdicts
+from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.config import Config
 from warmfork_daemon.guarding import SPARE_FILES
 from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.lifecycle import WorkerState as State
+from warmfork_daemon.logs import told
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 from warmfork_daemon.replies import Collected, compose_result
-from warmfork_daemon.worker import KillReason, State, Worker
+from warmfork_daemon.streaming import JobStream, SendOutput
+from warmfork_daemon.worker import KillReason, Worker
 
 log = logging.getLogger("warmfork.runner")
 
@@ -39,6 +44,7 @@ class JobRunner:
         pools: where workers go to.
         key: signs charts.
         on_result: called once a job with its reply.
+        send_output: sends output of a running job whose client asked for it.
     """
 
     def __init__(
@@ -48,14 +54,21 @@ class JobRunner:
         pools: Pools,
         key: bytes,
         on_result: Callable[[Job, ResultReply], None],
+        send_output: SendOutput,
     ) -> None:
         self._reactor = reactor
         self._config = config
         self._pools = pools
         self._key = key
         self._on_result = on_result
+        self._send_output = send_output
         self._busy: dict[JobKey, Worker] = {}
         self._sampler: Timer | None = None
+        self.kills: Counter[str] = Counter()
+
+    def reconfigure(self, config: Config) -> None:
+        """Run later jobs by this configuration."""
+        self._config = config
 
     @property
     def running(self) -> int:
@@ -75,23 +88,35 @@ class JobRunner:
         worker.cpu_at_dispatch_s = worker.read_cpu_s()
         frames = jobs.encode_order(self._order(worker, job))
         worker.job = job
-        worker.slot_path = self._pools[job.template].slot_on_disk(worker)
+        worker.slot_path = self._pools.of(worker).slot_on_disk(worker)
         job.dispatched_s = monotonic_s()
         timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
         if not worker.alive():
             log.warning("worker %d is gone before its job", worker.pid)
             worker.job = None
-            self._pools[job.template].retire(worker)
+            self._pools.of(worker).retire(worker)
             return False
+        if worker.cgroup is not None:
+            self._limit_cgroup(worker.cgroup, job)
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
         worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
         self._flush(worker)
         worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
         self._busy[job.key] = worker
+        if job.request.stream and not self._redacts(job):
+            outputs = {"stdout": worker.stdout.output, "stderr": worker.stderr.output}
+            worker.streaming = JobStream(job, outputs, self._send_output)
         self._reactor.watch(worker.pidfd, lambda: self._on_death(worker))
         if self._sampler is None:
             self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
         return True
+
+    def _limit_cgroup(self, cgroup: JobCgroup, job: Job) -> None:
+        try:
+            # Twice: the worker holds what it was sent, and writes it to files.
+            cgroup.limit(job.memory_bytes + 2 * job.input_bytes)
+        except OSError as problem:  # the other limits stand
+            log.warning("memory.max not set", extra=told(job=job.request.id.hex(), problem=problem))
 
     def _order(self, worker: Worker, job: Job) -> jobs.JobOrder:
         request, bounds = job.request, self._config.limits
@@ -116,9 +141,10 @@ class JobRunner:
         else:
             self._reactor.watch_writable(worker.channel.fileno(), lambda: self._flush(worker))
 
-    def runs(self, key: JobKey) -> bool:
-        """True while the job of this key runs."""
-        return key in self._busy
+    def job_of(self, key: JobKey) -> Job | None:
+        """The job of this key, while it runs."""
+        worker = self._busy.get(key)
+        return None if worker is None else worker.job
 
     def cancel(self, key: JobKey, detail: str) -> bool:
         """Kill the running job of this key; its reply follows. False when it does not run."""
@@ -134,6 +160,8 @@ class JobRunner:
         self._sampler = None
         for worker in list(self._busy.values()):
             worker.drain()
+            if worker.streaming is not None:
+                worker.streaming.push()
             job = worker.job
             if job is None or worker.report is not None:
                 continue
@@ -204,6 +232,8 @@ class JobRunner:
                 break
         if worker.state is not State.BUSY or worker.job is None:
             return
+        if worker.report is None and worker.kill_reason is None and worker.oom_killed():
+            worker.kill_reason = KillReason.MEMORY
         if worker.report is not None:
             self._finish_reported(worker)
         elif worker.kill_reason is not None:
@@ -241,6 +271,7 @@ class JobRunner:
         assert worker.kill_reason is not None
         assert worker.job is not None
         job = worker.job
+        self.kills[worker.kill_reason.value] += 1
         judgement = verdicts.judge_kill(
             worker.kill_reason,
             worker.kill_detail,
@@ -270,15 +301,19 @@ class JobRunner:
         if not worker.cpu_s:
             worker.cpu_s = max(0.0, worker.read_cpu_s() - worker.cpu_at_dispatch_s)
         ended_s = worker.reported_s or monotonic_s()
+        worker.read_cgroup_peak()
         worker.drain()
         collected = self._collect(worker, job, report)
-        redact = self._config.results.redact or job.request.redact
         reply = compose_result(
-            worker, job, judgement, report, collected, ended_s, self._config.limits, self._key, redact=redact
+            worker, job, judgement, report, collected, ended_s, self._config.limits, self._key, redact=self._redacts(job)
         )
         self._on_result(job, reply)
         if worker.state is State.BUSY:
-            self._pools[job.template].retire(worker)
+            self._pools.of(worker).retire(worker)
+
+    def _redacts(self, job: Job) -> bool:
+        """Whether its text is redacted, which takes the whole of it: nothing of such a job is streamed."""
+        return self._config.results.redact or job.request.redact
 
     def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
         bounds = self._config.limits
@@ -294,5 +329,5 @@ class JobRunner:
                 bytes_max=max(0, bounds.reply_bytes_max - rendered),
             )
         except OSError as problem:
-            log.warning("collecting the files of job %s: %s", job.request.id.hex(), problem)
+            log.warning("files not collected", extra=told(job=job.request.id.hex(), problem=problem))
             return Collected(dropped=1)

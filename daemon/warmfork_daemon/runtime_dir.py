@@ -30,14 +30,16 @@ class RuntimeDirectory:
     Args:
         path: made if missing (0700, or 0750 system-wide).
         system: a system-wide daemon's.
+        keep_socket: its socket is the service manager's, who listens there before, while and after the daemon runs.
 
     Raises:
         AlreadyServing: another daemon holds it.
         ConfigError: it cannot be made, belongs to someone else, or its socket's path would be too long.
     """
 
-    def __init__(self, path: str, *, system: bool = False) -> None:
+    def __init__(self, path: str, *, system: bool = False, keep_socket: bool = False) -> None:
         self.path = Path(path)
+        self._keep_socket = keep_socket
         self._system = system
         self.socket_path = self.path / SOCKET_NAME
         self.slots_dir = self.path / _SLOTS_NAME
@@ -90,7 +92,8 @@ class RuntimeDirectory:
         return fd
 
     def _clean(self) -> None:
-        self.socket_path.unlink(missing_ok=True)
+        if not self._keep_socket:
+            self.socket_path.unlink(missing_ok=True)
         self._wipe_slots()
         self.slots_dir.mkdir(mode=0o700)
 
@@ -98,11 +101,14 @@ class RuntimeDirectory:
         for path in (self.slots_dir, *self.path.glob(f"{_SLOTS_NAME}-*")):
             wipe_tree(str(path))
 
-    def slots_dir_of(self, template: str) -> Path:
-        """The directory of one template's slots: the default one's is there, another's is made. Raises OSError."""
-        if template == TEMPLATE_DEFAULT:
+    def slots_dir_of(self, template: str, generation: int = 1) -> Path:
+        """The directory of the slots of one generation of a template: the first default one's is there, others are made.
+
+        Raises OSError.
+        """
+        if template == TEMPLATE_DEFAULT and generation == 1:
             return self.slots_dir
-        path = self.path / f"{_SLOTS_NAME}-{template}"
+        path = self.path / f"{_SLOTS_NAME}-{template}{f'.{generation}' if generation > 1 else ''}"
         path.mkdir(mode=0o700)
         return path
 
@@ -116,8 +122,12 @@ class RuntimeDirectory:
             return self._read_key(path)
         except FileNotFoundError:
             pass
-        mode = 0o640 if self._system else 0o600
         key = secrets.token_bytes(KEY_BYTES)
+        self._write_key(path, key, group_id)
+        return key
+
+    def _write_key(self, path: Path, key: bytes, group_id: int | None) -> None:
+        mode = 0o640 if self._system else 0o600
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             scratch.unlink(missing_ok=True)  # in a container a dead daemon may have had the same pid
@@ -132,6 +142,17 @@ class RuntimeDirectory:
             with contextlib.suppress(OSError):
                 scratch.unlink(missing_ok=True)
             raise KeyUnavailable(f"the key file {path} cannot be made: {problem}") from None
+
+    def publish_key(self, source: Path, group_id: int | None) -> bytes:
+        """Take the key from ``source``, a systemd credential, and put it beside the socket, where clients look for it.
+
+        Raises KeyUnavailable.
+        """
+        try:
+            key = self._read_key(source)
+        except FileNotFoundError:
+            raise KeyUnavailable(f"the credential {source} is gone") from None
+        self._write_key(self.path / KEY_FILE_NAME, key, group_id)
         return key
 
     def _read_key(self, path: Path) -> bytes:
@@ -154,7 +175,8 @@ class RuntimeDirectory:
 
     def close(self, *, remove: bool = False) -> None:
         """Remove socket and slots and give the lock back; with ``remove`` the directory goes too."""
-        self.socket_path.unlink(missing_ok=True)
+        if not self._keep_socket:
+            self.socket_path.unlink(missing_ok=True)
         self._wipe_slots()
         if remove:
             wipe_tree(str(self.path))

@@ -18,6 +18,8 @@ from warmfork_daemon.config import ALWAYS_REQUIRED, Config
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
+from warmfork_daemon.pool import WorkerPool
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.probes import Answer, probe_code, problems_of, read_answers
 from warmfork_daemon.reactor import monotonic_s
@@ -66,49 +68,54 @@ class SelfTest:
         config: Config,
         pools: Pools,
         run: Callable[[Worker, Job], bool],
-        on_proved: Callable[[str], None],
-        on_refused: Callable[[str, str], None],
+        on_proved: Callable[[WorkerPool], None],
+        on_refused: Callable[[WorkerPool, str], None],
     ) -> None:
         self._config = config
         self._pools = pools
         self._run = run
         self._on_proved = on_proved
         self._on_refused = on_refused
-        self._running: dict[JobKey, str] = {}
-        self._proofs: dict[str, Proof] = {}
+        self._running: dict[JobKey, WorkerPool] = {}
+        self._proofs: dict[WorkerPool, Proof] = {}
 
-    def begin(self, template: str) -> None:
-        """A process of this template has become ready: nothing of it is proved."""
-        layers = self._pools[template].keeper.layers
+    def begin(self, pool: WorkerPool) -> None:
+        """A process of this pool's template has become ready: nothing of it is proved."""
+        layers = pool.keeper.layers
         unguarded = self._config.guard.unguarded
         proof = Proof(layers, [], problems_of(layers, (), self._config.guard.required, unguarded=unguarded))
-        self._proofs[template] = proof
+        alive = set(self._pools.every)
+        self._proofs = {one: kept for one, kept in self._proofs.items() if one in alive}
+        self._proofs[pool] = proof
         if unguarded:
-            log.warning("template %s: guard.unguarded is set; its jobs run WITHOUT the kernel's guard", template)
-            self._conclude(template, proof)
+            log.warning("template %s: guard.unguarded is set; its jobs run WITHOUT the kernel's guard", pool.spec.name)
+            self._conclude(pool, proof)
         elif proof.problems:
-            self._conclude(template, proof)
+            self._conclude(pool, proof)
+
+    def reconfigure(self, config: Config) -> None:
+        """Prove by this configuration from now on."""
+        self._config = config
 
     def may_run(self, template: str) -> bool:
         """Whether jobs of this template may be dispatched."""
-        proof = self._proofs.get(template)
-        return proof is not None and proof.proved and not proof.problems
+        return self._pools[template].state is GenerationState.SERVING
 
     def problem(self, template: str) -> str:
         """Why this template was refused; empty when it was not."""
-        proof = self._proofs.get(template)
+        proof = self._proofs.get(self._pools[template])
         return "; ".join(proof.problems) if proof is not None and proof.proved else ""
 
     def feed(self) -> None:
-        """Send the probe to an idle worker of every template that waits for it."""
-        for template, proof in self._proofs.items():
-            if proof.proved or template in self._running.values():
+        """Send the probe to an idle worker of every pool that waits for it."""
+        for pool, proof in list(self._proofs.items()):
+            if proof.proved or pool in self._running.values():
                 continue
-            worker = self._pools[template].take_idle()
+            worker = pool.take_idle()
             if worker is not None:
-                job = self._job(template)
+                job = self._job(pool.spec.name)
                 if self._run(worker, job):
-                    self._running[job.key] = template
+                    self._running[job.key] = pool
                     proof.attempts += 1
 
     def _job(self, template: str) -> Job:
@@ -122,10 +129,12 @@ class SelfTest:
 
     def takes(self, job: Job, reply: ResultReply) -> bool:
         """Judge the reply if it is a probe's; False when it is somebody's job."""
-        template = self._running.pop(job.key, None)
-        if template is None:
+        pool = self._running.pop(job.key, None)
+        if pool is None:
             return False
-        proof = self._proofs[template]
+        proof = self._proofs.get(pool)
+        if proof is None or proof.proved or pool.state is not GenerationState.READY:
+            return True  # its process went meanwhile; the next one is proved anew
         try:
             if reply.verdict != "ok":
                 why = reply.error.message if reply.error is not None else ""
@@ -133,34 +142,37 @@ class SelfTest:
             proof.answers = read_answers(_text(reply.stdout), proof.layers)
         except ValueError as problem:
             if proof.attempts < _ATTEMPTS_MAX:
-                log.warning("template %s: %s; trying again", template, problem)
+                log.warning("template %s: %s; trying again", pool.spec.name, problem)
                 return True
             proof.problems = [f"the probes could not be judged: {problem}"]
         else:
             proof.problems = problems_of(proof.layers, proof.answers, self._config.guard.required)
-        self._conclude(template, proof)
+        self._conclude(pool, proof)
         return True
 
-    def _conclude(self, template: str, proof: Proof) -> None:
+    def _conclude(self, pool: WorkerPool, proof: Proof) -> None:
         proof.proved = True
+        name = pool.spec.name
         if proof.problems:
             reason = "; ".join(proof.problems)
-            log.error("template %s is not served: %s", template, reason)
-            self._on_refused(template, reason)
+            log.error("template %s is not served: %s", name, reason)
+            pool.advance(GenerationEvent.REFUSED)
+            self._on_refused(pool, reason)
             return
         for layer in proof.layers:
-            if not layer.active:
-                log.warning("template %s: the layer %s is not active: %s", template, layer.name, layer.detail)
-        self._on_proved(template)
+            if not layer.active and not self._config.guard.unguarded:
+                log.warning("template %s: the layer %s is not active: %s", name, layer.name, layer.detail)
+        self._on_proved(pool)
 
     def status(self) -> dict[str, Any]:
         """For ``status``: the layers, what the probes answered, whether jobs are guarded."""
+        serving = list(self._pools)
         required = {*ALWAYS_REQUIRED, *self._config.guard.required}
         return {
             "unguarded": self._config.guard.unguarded,
-            "safe": not self._config.guard.unguarded and all(self.may_run(name) for name in self._proofs),
+            "safe": not self._config.guard.unguarded and all(pool.state is GenerationState.SERVING for pool in self._proofs if pool in serving),
             "templates": {
-                name: {
+                pool.spec.name: {
                     "proved": proof.proved,
                     "problems": list(proof.problems),
                     "layers": [
@@ -172,7 +184,8 @@ class SelfTest:
                         for x in proof.answers
                     ],
                 }
-                for name, proof in self._proofs.items()
+                for pool, proof in self._proofs.items()
+                if pool in serving
             },
         }
 

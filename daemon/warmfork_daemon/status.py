@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Final
 
 from warmfork import __version__
 from warmfork.wire.messages import encode_template
 from warmfork.wire.records import HelloReply, TemplateInfo
 from warmfork_daemon.config import Config
 from warmfork_daemon.job import Job
+from warmfork_daemon.lifecycle import WorkerState
 from warmfork_daemon.pool import WorkerPool
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import monotonic_s
+from warmfork_daemon.tally import Tally
+from warmfork_daemon.worker import Worker
+
+_WORKERS_MAX: Final = 256
+_PAGE_BYTES: Final = resource.getpagesize()
 
 
-@dataclass(slots=True)
-class Counts:
-    """What has happened since the start.
-
-    Attributes:
-        started_s: by the monotonic clock.
-        by_verdict: answered jobs.
-        refused: requests answered with a typed error, by code.
-        undelivered: replies whose client was gone.
-        wall_s: run time of all jobs that ran, for the mean.
-        ran: their number.
-    """
-
-    started_s: float = field(default_factory=monotonic_s)
-    by_verdict: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    undelivered: int = 0
-    wall_s: float = 0.0
-    ran: int = 0
-
-    @property
-    def mean_wall_s(self) -> float:
-        """Mean run time of a job, 1 s while none has run."""
-        return self.wall_s / self.ran if self.ran else 1.0
-
-
-def hello_reply(request_id: bytes, config: Config, pools: Pools) -> HelloReply:
+def hello_reply(request_id: bytes, config: Config, pools: Pools, instance: str = "") -> HelloReply:
     """Who this daemon is."""
     allowed = config.policy.allowed
     policies = (config.policy.default, *(name for name in allowed if name != config.policy.default))
@@ -56,7 +37,8 @@ def hello_reply(request_id: bytes, config: Config, pools: Pools) -> HelloReply:
         templates=tuple(_info_of(pool) for pool in pools),
         policies=policies,
         limits=limits,
-        features=("cancel", "files", "stdin", "rc", "redact"),
+        features=("cancel", "files", "stdin", "rc", "redact", "stream", "tenants", "resend"),
+        instance=instance,
     )
 
 
@@ -66,36 +48,47 @@ def status_of(
     pools: Pools,
     queue: JobQueue,
     running: list[tuple[Job, int]],
-    counts: Counts,
+    tally: Tally,
     guard: dict[str, Any],
+    metrics: list[str],
 ) -> dict[str, Any]:
     """How this daemon is; ``docs/protocol.md`` describes every field."""
     now_s = monotonic_s()
-    states = Counter(worker.state.value for pool in pools for worker in pool.workers)
+    workers = [(pool, worker) for pool in pools.every for worker in pool.workers]
+    states = Counter(worker.state.value for _, worker in workers)
     default = pools.default.keeper
     return {
         "version": __version__,
         "pid": os.getpid(),
-        "uptime_s": round(now_s - counts.started_s, 3),
+        "uptime_s": round(now_s - tally.started_s, 3),
         "addresses": addresses,
         "system": config.system,
         "policies": {"default": config.policy.default, "allowed": list(config.policy.allowed)},
         "results": {"redact": config.results.redact},
         "guard": guard,
+        "metrics": metrics,
+        "process": _own_process(),
         "template": {
             "state": default.state,
             "pid": default.pid,
             "starts": default.starts,
             "info": None if default.info is None else encode_template(default.info),
         },
-        "templates": [_status_of(pool) for pool in pools],
+        "templates": [_status_of(pool, pools) for pool in pools],
         "workers": {
             "wanted_idle": sum(pool.spec.idle_workers for pool in pools),
             "running_max": config.pool.running_max,
             "by_state": dict(states),
-            "forks": sum(pool.forks for pool in pools),
+            "busy": states[WorkerState.BUSY.value],
+            "forks": sum(pools.forks(pool.spec.name) for pool in pools),
+            "list": _worker_rows(workers, now_s),
         },
-        "queue": {"jobs": len(queue), "jobs_max": config.queue.jobs_max, "bytes": queue.bytes},
+        "queue": {
+            "jobs": len(queue),
+            "jobs_max": config.queue.jobs_max,
+            "bytes": queue.bytes,
+            "bytes_max": config.queue.bytes_max,
+        },
         "running": [
             {
                 "job_id": job.request.id.hex(),
@@ -111,8 +104,16 @@ def status_of(
             for job, worker_pid in running[:1_000]
             if job.peer.routing_id  # the daemon's own probes have no client
         ],
-        "jobs": {"by_verdict": dict(counts.by_verdict), "mean_wall_s": round(counts.mean_wall_s, 6)},
-        "requests": {"refused": dict(counts.refused), "undelivered_replies": counts.undelivered},
+        "jobs": {
+            "submitted": tally.submitted,
+            "by_verdict": dict(tally.by_verdict),
+            "kills": dict(tally.kills),
+            "mean_wall_s": round(tally.mean_wall_s, 6),
+        },
+        "rates": tally.rates(now_s),
+        "latency": tally.latency(now_s),
+        "failures": tally.failures(now_s),
+        "requests": {"refused": dict(tally.refused), "undelivered_replies": tally.undelivered},
     }
 
 
@@ -121,18 +122,54 @@ def _info_of(pool: WorkerPool) -> TemplateInfo:
     return keeper.info or TemplateInfo(pool.spec.name, "", state=keeper.state)
 
 
-def _status_of(pool: WorkerPool) -> dict[str, Any]:
+def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
     keeper = pool.keeper
     return {
         "name": pool.spec.name,
         "state": keeper.state,
         "python": "" if keeper.info is None else keeper.info.python,
         "pid": keeper.pid,
-        "starts": keeper.starts,
+        "generation": pool.generation,
+        "starts": pools.starts(pool.spec.name),
         "wanted_idle": pool.spec.idle_workers,
         "idle": pool.idle_count,
         "busy": pool.busy_count,
-        "forks": pool.forks,
+        "forks": pools.forks(pool.spec.name),
         "left_out": list(keeper.left_out),
         "problem": keeper.problem,
     }
+
+
+def _worker_rows(workers: list[tuple[WorkerPool, Worker]], now_s: float) -> list[dict[str, Any]]:
+    """One row for each worker, busy ones first, as many as a reply should hold."""
+    workers = sorted(workers, key=lambda pair: pair[1].state is not WorkerState.BUSY)
+    return [
+        {
+            "pid": worker.pid,
+            "template": pool.spec.name,
+            "generation": pool.generation,
+            "state": worker.state.value,
+            "age_s": round(now_s - worker.made_s, 3),
+            # The daemon's own probes have no client, and their jobs are nobody's to cancel.
+            "job_id": worker.job.request.id.hex() if worker.job is not None and worker.job.peer.routing_id else "",
+            "rss_bytes": _rss_bytes(worker.pid) if worker.pid else 0,
+        }
+        for pool, worker in workers[:_WORKERS_MAX]
+    ]
+
+
+def _own_process() -> dict[str, Any]:
+    return {
+        "rss_bytes": _rss_bytes(os.getpid()),
+        "open_files": len(os.listdir("/proc/self/fd")) - 1,  # one is the listing's own
+        "open_files_max": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
+
+
+def _rss_bytes(pid: int) -> int:
+    """Resident memory, pages shared with the template included; 0 for a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import zmq
 
-from warmfork.errors import EmbeddedStartFailed, GuardRefused, ProtocolError, RequestRefused
+from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, ProtocolError, RequestRefused
 from warmfork.results import ErrorInfo
-from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, request_id_of
 from warmfork.wire.messages import decode_request, encode_reply
 from warmfork.wire.records import (
     CancelReply,
@@ -20,29 +20,42 @@ from warmfork.wire.records import (
     ErrorReply,
     ExecuteRequest,
     HelloRequest,
+    OutputReply,
+    ReloadRequest,
     Reply,
     ResultReply,
     StatusReply,
 )
 from warmfork_daemon.access import load_access
 from warmfork_daemon.admission import admit
-from warmfork_daemon.clients import ClientWatch
+from warmfork_daemon.answering import error_for, frames_of
+from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Frontend, Peer
+from warmfork_daemon.guarding import guard_orders
+from warmfork_daemon.intake import Intake
 from warmfork_daemon.job import Job, JobKey
-from warmfork_daemon.pool import PoolEvents
+from warmfork_daemon.job_log import log_code, log_finished
+from warmfork_daemon.logs import told
+from warmfork_daemon.metrics_http import PageServer
+from warmfork_daemon.pool import PoolEvents, WorkerPool
 from warmfork_daemon.pools import Pools
-from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
+from warmfork_daemon.reloading import Reloaded, compare
+from warmfork_daemon.resolve import resolved
 from warmfork_daemon.runner import JobRunner
 from warmfork_daemon.runtime_dir import RuntimeDirectory
 from warmfork_daemon.selftest import SelfTest
-from warmfork_daemon.status import Counts, hello_reply, status_of
+from warmfork_daemon.status import hello_reply, status_of
+from warmfork_daemon.summary import summary_of
+from warmfork_daemon.tally import Tally
+from warmfork_daemon.tenants import weights_of
+from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.supervisor")
 
 _EXPIRY_TURN_S: Final = 0.25
-_RETRY_AFTER_S_MAX: Final = 60.0
+_FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
 class Supervisor:
@@ -55,9 +68,13 @@ class Supervisor:
         environ: the daemon's environment; the template gets a whitelist of it.
         group_id: of the socket, None to leave it.
         instance: value of ``$WARMFORK_INSTANCE`` in our processes.
+        cgroups: where workers are put; None for nowhere.
+        activated: sockets that listen already, by their address.
 
     Attributes:
         on_serving: called once when the daemon listens.
+        on_stopping: called when it begins to end, once or more.
+        load_config: reads the configuration anew; None where there is nothing to read it from.
         addresses: where it listens.
     """
 
@@ -70,30 +87,43 @@ class Supervisor:
         environ: Mapping[str, str],
         group_id: int | None,
         instance: str,
+        cgroups: JobCgroups | None = None,
+        activated: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._config = config
         self.reactor = Reactor()
         self._context: zmq.Context[Any] = zmq.Context()
-        self._frontend = Frontend(self._context, self.reactor, self._on_message, load_access(config))
-        self._queue = JobQueue(config.queue.jobs_max, config.queue.bytes_max)
-        self._clients = ClientWatch(self.reactor, self._on_client_gone)
-        self._counts = Counts()
+        access = load_access(config)
+        self._frontend = Frontend(self._context, self.reactor, self._on_message, access)
         self._group_id = group_id
+        self._cgroups = cgroups or JobCgroups(None, "only a service has them")
+        self._activated = activated
         self._expiry_planned = False
         self._failure = ""
         self._guard_refused = False
+        self._draining = False
+        self.load_config: Callable[[], Config] | None = None
         self.on_serving: Callable[[], None] = lambda: None
-        self.addresses = [f"ipc://{directory.socket_path}", *config.endpoints]
+        self.on_stopping: Callable[[], None] = lambda: None
+        self.addresses = list(dict.fromkeys([f"ipc://{directory.socket_path}", *config.endpoints, *activated]))
         events = PoolEvents(
-            ready=lambda template: self._selftest.begin(template),
+            ready=lambda pool: self._selftest.begin(pool),
             idle=self._on_idle,
             channel=lambda worker: self._runner.on_channel(worker),
             exited=lambda worker: self._runner.on_exited(worker),
             lost=lambda worker: self._runner.on_lost(worker),
             failed=self._on_template_failed,
+            drained=lambda pool: self._pools.drained(pool),
+            entered=self._place,
+            gone=self._cgroups.remove,
         )
         self._pools = Pools(self.reactor, config, directory.slots_dir_of, environ, instance, events)
-        self._runner = JobRunner(self.reactor, config, self._pools, key, self._on_result)
+        self._runner = JobRunner(self.reactor, config, self._pools, key, self._on_result, self._send_output)
+        weights = weights_of(config, access)
+        self._intake = Intake(config, self.reactor, self._frontend, self._runner, weights, self._cancel)
+        self._queue = self._intake.queue
+        self._counts = Tally(kills=self._runner.kills)
+        self._metrics: PageServer | None = None
         self._selftest = SelfTest(config, self._pools, self._runner.run, self._on_proved, self._on_guard_refused)
 
     def run(self) -> None:
@@ -104,6 +134,7 @@ class Supervisor:
             GuardRefused: a layer of the kernel's guard that is required does not hold.
             ConfigError: an address cannot be listened on.
         """
+        self._serve_metrics()
         self._pools.default.start()
         try:
             self.reactor.run()
@@ -114,8 +145,52 @@ class Supervisor:
         if self._failure:
             raise EmbeddedStartFailed(self._failure)
 
+    def reload(self) -> Reloaded:
+        """Read the configuration anew and follow it.
+
+        Raises RequestRefused, with nothing changed, when it is wrong or there is nothing to read it from.
+        """
+        if self.load_config is None:
+            raise RequestRefused("not_reloadable", "this daemon has no configuration to read: a program started it")
+        try:
+            new = resolved(self.load_config())
+            guard_orders(new)
+        except ConfigError as problem:
+            log.error("reload refused, nothing changed: %s", problem)
+            raise RequestRefused("bad_config", f"nothing changed: {problem}") from None
+        outcome = compare(self._config, new)
+        self._config = new
+        self._runner.reconfigure(new)
+        self._selftest.reconfigure(new)
+        self._intake.reconfigure(new)
+        renewed, removed = self._pools.reconfigure(new)
+        for name in removed:
+            while (job := self._queue.take(name)) is not None:
+                message = f"The template {name!r} was taken out of the configuration; the job did not run."
+                self._answer_unrun(job, "rejected", "TemplateRemoved", message)
+        outcome = replace(outcome, renewed=tuple(renewed), removed=tuple(removed))
+        log.info("reloaded: %s", outcome)
+        self._dispatch()
+        return outcome
+
+    def drain(self) -> None:
+        """Take nothing new, let what is here finish for ``lifecycle.drain_s``, then stop; called again, stop at once."""
+        if self._draining:
+            self.stop()
+            return
+        self._draining = True
+        self.on_stopping()
+        log.info("stopping: %d jobs run, %d wait", self._runner.running, len(self._queue))
+        self.reactor.call_later(self._config.lifecycle.drain_s, self.stop)
+        self._stop_if_done()
+
+    def _stop_if_done(self) -> None:
+        if self._draining and not self._runner.running and not len(self._queue):
+            self.reactor.call_later(0.0, self.stop)  # the last reply is on its way out
+
     def stop(self) -> None:
         """End: what waits is ``lost`` and safe to retry, what runs is killed and ``lost``."""
+        self.on_stopping()
         while (job := self._queue.take()) is not None:
             self._answer_unrun(
                 job, "lost", "DaemonStopped", "The daemon stopped; the job did not run. A retry is safe."
@@ -123,9 +198,17 @@ class Supervisor:
         self._runner.stop()
         self.reactor.stop()
 
+    def _serve_metrics(self) -> None:
+        if self._config.metrics.socket or self._config.metrics.listen:
+            from warmfork_daemon.metrics import serve_metrics  # a daemon without metrics does not load the library
+
+            self._metrics = serve_metrics(self.reactor, self._config, self.status, self._counts)
+
     def _close(self) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
         self._frontend.close()
-        self._clients.close()
+        self._intake.close()
         self._pools.close()
         self._context.term()
 
@@ -133,16 +216,21 @@ class Supervisor:
         self._selftest.feed()
         self._dispatch()
 
-    def _on_proved(self, template: str) -> None:
-        log.info("template %s is ready, its guard proved", template)
+    def _on_proved(self, pool: WorkerPool) -> None:
+        log.info("template %s, generation %d, is ready, its guard proved", pool.spec.name, pool.generation)
+        self._pools.serve(pool)
         if not self._frontend.bound:
-            self.addresses = [self._frontend.bind(address, self._group_id) for address in self.addresses]
+            self.addresses = [
+                self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
+            ]
             log.info("serving at %s", ", ".join(self.addresses))
             self.on_serving()
             self._pools.start_further()
         self._dispatch()
 
-    def _on_guard_refused(self, template: str, reason: str) -> None:
+    def _on_guard_refused(self, pool: WorkerPool, reason: str) -> None:
+        if self._pools.refuse(pool, reason):
+            return
         if not self._frontend.bound:
             self._guard_refused = True
             self._failure = (
@@ -151,35 +239,48 @@ class Supervisor:
             )
             self.reactor.stop()
             return
-        while (job := self._queue.take(template)) is not None:
+        while (job := self._queue.take(pool.spec.name)) is not None:
             self._answer_down(job)
 
-    def _on_template_failed(self, template: str) -> None:
+    def _on_template_failed(self, pool: WorkerPool) -> None:
+        if self._pools.refuse(pool, pool.keeper.problem):
+            return
         if not self._frontend.bound:
             self._failure = f"the template did not become ready: {self._pools.default.keeper.problem}"
             self.reactor.stop()
             return
-        while (job := self._queue.take(template)) is not None:
+        while (job := self._queue.take(pool.spec.name)) is not None:
             self._answer_down(job)
 
     def _on_message(self, peer: Peer, frames: list[memoryview]) -> None:
         try:
             request = decode_request(frames)
         except ProtocolError as problem:
-            self._send(peer, _error_for(problem, frames))
+            error = error_for(problem, frames)
+            self._counts.refused[error.code] += 1
+            self._send(peer, error)
             return
         try:
             if isinstance(request, ExecuteRequest):
                 self._execute(request, peer)
             elif isinstance(request, CancelRequest):
                 self._send(peer, CancelReply(request.id, self._cancel((peer.owner, request.job_id), " by its client")))
+            elif isinstance(request, ReloadRequest):
+                if peer.client or peer.uid not in (0, os.geteuid()):
+                    raise RequestRefused("not_allowed", "only the daemon's own user and root may reload it")
+                self._send(peer, StatusReply(request.id, {key: list(names) for key, names in asdict(self.reload()).items()}))
             elif isinstance(request, HelloRequest):
-                self._send(peer, hello_reply(request.id, self._config, self._pools))
+                self._send(peer, hello_reply(request.id, self._config, self._pools, self._intake.instance))
             else:
                 self._send(peer, StatusReply(request.id, self.status()))
         except RequestRefused as refusal:
             self._counts.refused[refusal.code] += 1
             self._send(peer, ErrorReply(request.id, refusal.code, str(refusal)))
+        except Exception:  # a fault of ours costs this request its answer, not everybody the daemon
+            log.exception("request %s failed", request.id.hex())
+            self._counts.refused["internal"] += 1
+            message = "The daemon failed at this request; its log says more. Whether a job of it ran is not known."
+            self._send(peer, ErrorReply(request.id, "internal", message))
 
     def status(self) -> dict[str, Any]:
         """How this daemon is, as plain data."""
@@ -191,21 +292,45 @@ class Supervisor:
             self._runner.running_jobs,
             self._counts,
             self._selftest.status(),
+            self._metrics.addresses if self._metrics is not None else [],
+        ) | {"cgroups": self._cgroups.status()}
+
+    def summary(self) -> str:
+        """How this daemon is, in one line."""
+        return summary_of(self._pools, len(self._queue), self._runner.running, self._counts.by_verdict)
+
+    def template_answers(self) -> bool:
+        """False when a living template has owed a fork for so long that it must be hanging."""
+        waits = [since_s for pool in self._pools if (since_s := pool.unanswered_since_s()) is not None]
+        return monotonic_s() - min(waits, default=monotonic_s()) < _FORK_WAIT_S
+
+    def _place(self, worker: Worker) -> None:
+        bounds = self._config.limits
+        self._cgroups.place(
+            worker, memory_bytes=bounds.memory_bytes, disk_bytes=bounds.disk_bytes, threads_max=bounds.threads_max
         )
 
     def _execute(self, request: ExecuteRequest, peer: Peer) -> None:
+        if self._intake.knows(request, peer):
+            return
         job = admit(request, peer, self._config, monotonic_s())
-        if job.key in self._queue or self._runner.runs(job.key):
-            raise RequestRefused("duplicate_job", f"job {request.id.hex()} is known already; choose a new id")
+        if forgot := self._intake.forgot(request, peer):
+            self._answer_unrun(job, "lost", forgot.kind, forgot.message, retry_safe=False)
+            return
+        if self._draining:
+            message = "The daemon is stopping and takes nothing new; the job did not run. A retry is safe."
+            self._answer_unrun(job, "lost", "DaemonStopping", message)
+            return
         if self._pools[job.template].keeper.state == "failed" or self._selftest.problem(job.template):
             self._answer_down(job)
             return
-        full = self._queue.full_for(job)
-        if full:
-            self._answer_unrun(job, "rejected", "QueueFull", f"{full}. The job did not run; try again later.")
+        if refusal := self._intake.refuses(job):
+            self._answer_unrun(job, "rejected", refusal.kind, refusal.message)
             return
-        self._clients.watch(peer.pid)
-        self._queue.put(job)
+        if self._config.log.code:
+            log_code(job)
+        self._counts.admit()
+        self._intake.take(job)
         self._dispatch()
         if len(self._queue):
             self._plan_expiry()
@@ -227,8 +352,8 @@ class Supervisor:
                 if not self._runner.run(worker, job):
                     self._queue.put_back(job)
             except ProtocolError as problem:  # one job's loss, never the daemon's
-                log.error("job %s could not be sent to a worker: %s", job.request.id.hex(), problem)
-                self._pools[template].retire(worker)
+                log.error("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
+                self._pools.of(worker).retire(worker)
                 self._answer_unrun(job, "lost", "NotSent", f"The job could not be sent to a worker: {problem}.")
 
     def _plan_expiry(self) -> None:
@@ -255,11 +380,6 @@ class Supervisor:
             return "queued"
         return "running" if self._runner.cancel(key, detail) else "unknown"
 
-    def _on_client_gone(self, pid: int) -> None:
-        running = [job.key for job, _ in self._runner.running_jobs if job.peer.pid == pid]
-        for key in (*self._queue.of_pid(pid), *running):
-            self._cancel(key, ", because its client process is gone,")
-
     def _answer_down(self, job: Job) -> None:
         keeper = self._pools[job.template].keeper
         problem = keeper.problem or self._selftest.problem(job.template)
@@ -270,17 +390,25 @@ class Supervisor:
         self._answer_unrun(job, "rejected", "TemplateDown", message, retry_after_s=max(1.0, keeper.retry_after_s))
 
     def _answer_unrun(
-        self, job: Job, verdict: Any, kind: str, message: str, retry_after_s: float | None = None
+        self,
+        job: Job,
+        verdict: Any,
+        kind: str,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        retry_safe: bool = True,
     ) -> None:
-        if verdict == "rejected" and retry_after_s is None:
-            jobs_ahead = (len(self._queue) + 1) / self._config.pool.running_max
-            retry_after_s = min(_RETRY_AFTER_S_MAX, max(0.1, jobs_ahead * self._counts.mean_wall_s))
+        rejected = verdict == "rejected"
+        if rejected and retry_after_s is None:
+            retry_after_s = self._intake.retry_after_s(job)
         reply = ResultReply(
             job.request.id,
             verdict,
             error=ErrorInfo(kind, message),
             retry_after_s=retry_after_s,
-            retry_safe=True if verdict in ("rejected", "lost") else None,
+            retry_safe=retry_safe if verdict in ("rejected", "lost") else None,
+            queue_length=len(self._queue) if rejected else None,
         )
         self._on_result(job, reply)
 
@@ -289,35 +417,24 @@ class Supervisor:
             return
         if self._config.guard.unguarded:
             reply = replace(reply, guarded=False)
-        self._counts.by_verdict[reply.verdict] += 1
-        if job.dispatched_s:
-            self._counts.ran += 1
-            self._counts.wall_s += reply.usage.wall_s
-        if not self._send(job.peer, reply):
-            self._counts.undelivered += 1
-        log.debug("job %s %s wall_s=%.4f", job.request.id.hex(), reply.verdict, reply.usage.wall_s)
+        self._counts.answer(job, reply)
+        frames = frames_of(reply)
+        # Everybody who asked gets it; delivered it is when one of them does.
+        delivered = sum(self._frontend.send(peer, frames) for peer in job.waiting) > 0
+        self._intake.ended(job, reply, frames)
+        self._counts.undelivered += not delivered
+        log_finished(job, reply, delivered=delivered)
+        self._stop_if_done()
+
+    def _send_output(self, peer: Peer, message: OutputReply) -> bool:
+        return self._frontend.send_now(peer, encode_reply(message))
 
     def _send(self, peer: Peer, reply: Reply) -> bool:
         try:
-            frames = encode_reply(reply)
-        except ProtocolError as problem:  # one job's loss, never the daemon's
-            log.error("reply to %s could not be written: %s", reply.id.hex(), problem)
-            if not isinstance(reply, ResultReply):
-                return False
-            told = f"The job ended as {reply.verdict}, but its result could not be written down: {problem}."
-            frames = encode_reply(
-                ResultReply(reply.id, "lost", error=ErrorInfo("NotSent", told[:4_000]), retry_safe=False)
-            )
-        return self._frontend.send(peer, frames)
-
-
-def _error_for(problem: ProtocolError, frames: list[memoryview]) -> ErrorReply:
-    code = "bad_request"
-    if isinstance(problem, UnsupportedVersion):
-        code = "unsupported_version"
-    elif isinstance(problem, UnknownMessageType):
-        code = "unknown_type"
-    return ErrorReply(request_id_of(frames), code, str(problem)[:4_000])
+            return self._frontend.send(peer, encode_reply(reply))
+        except ProtocolError as problem:  # one answer's loss, never the daemon's
+            log.error("reply not written", extra=told(request=reply.id.hex(), problem=problem))
+            return False
 
 
 def new_instance(environ: Mapping[str, str]) -> str:

@@ -32,12 +32,14 @@ class KeeperEvents:
     """Whom the keeper tells what.
 
     Attributes:
+        starting: it is started again.
         ready: the template said that it is.
         record: what else it sent, with the descriptors that came along.
         ended: the process is gone, and its workers with it.
         failed: it ended before it was ready; told after ``ended``.
     """
 
+    starting: Callable[[], None]
     ready: Callable[[control.Ready], None]
     record: Callable[[control.Control, list[int]], None]
     ended: Callable[[], None]
@@ -201,7 +203,12 @@ class TemplateKeeper:
 
     def _restart(self) -> None:
         if not self._closing and self._link is None:
+            self._events.starting()
             self.start()
+
+    def reconfigure(self, config: Config, spec: TemplateSpec) -> None:
+        """Take over what a next start is to use."""
+        self._config, self._spec = config, spec
 
     def close(self) -> None:
         """Let the process leave, kill it when it does not in time, and start no other."""

@@ -62,6 +62,12 @@ def template_environment(
         "MALLOC_ARENA_MAX": "2",
         # pyarrow's allocator starts a thread when it is loaded, and pandas loads pyarrow where it is installed.
         "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        # sqlite3 notes the directory for its temporary files when it is loaded, in the template: the job's current one.
+        "SQLITE_TMPDIR": ".",
+        # No process can be started, so joblib need not probe for it and warn: its parallel loops run one after the other.
+        "JOBLIB_MULTIPROCESSING": "0",
+        # What getpass and others ask for before /etc/passwd, which jobs may not read; the same name as in a private root.
+        "LOGNAME": "job",
         INSTANCE_VARIABLE: instance,
     }
 

@@ -22,28 +22,17 @@ import psutil
 
 from warmfork.wire import stream
 from warmfork.wire.jobs import JobReport
+from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.job import Job
+from warmfork_daemon.lifecycle import WORKER, WorkerEvent, step
+from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.output import DrainedPipe
 from warmfork_daemon.reactor import Timer
+from warmfork_daemon.streaming import JobStream
 
 _PIPE_BYTES: Final = 256 * 1024
 _F_SETPIPE_SZ: Final = 1031  # <linux/fcntl.h>
 _WRITE_PIECES: Final = 64
-
-
-class State(enum.Enum):
-    """Where a worker is in its life.
-
-    FORKING: asked for. ENTERING: forked, guarding itself. IDLE: waits for its job. BUSY: runs it.
-    ENDING: its job is over or it was given up; only its exit is waited for. GONE: reaped, its descriptors closed.
-    """
-
-    FORKING = "forking"
-    ENTERING = "entering"
-    IDLE = "idle"
-    BUSY = "busy"
-    ENDING = "ending"
-    GONE = "gone"
 
 
 class KillReason(enum.Enum):
@@ -86,13 +75,22 @@ class Worker:
     peak_rss_bytes: int = 0
     status: int | None = None
     slot_path: str = ""
+    streaming: JobStream | None = None
     disk_looked_s: float = 0.0
+    made_s: float = field(default_factory=time.monotonic)
+    asked_s: float = 0.0
+    cgroup_peak_bytes: int = 0
+    cgroup: JobCgroup | None = None
 
     def measure_baseline(self) -> None:
         """Remember what the idle worker has, which a job's limits stand on."""
         self.process = psutil.Process(self.pid)
         memory = self.process.memory_info()
         self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss, memory.vms
+
+    def advance(self, event: WorkerEvent) -> None:
+        """Take the step that the table has for this event. Raises ImpossibleStep."""
+        self.state = step(WORKER, self.state, event)
 
     def alive(self) -> bool:
         """False once the process has ended, reaped or not."""
@@ -128,6 +126,15 @@ class Worker:
         except (OSError, ValueError):
             return
 
+    def read_cgroup_peak(self) -> None:
+        """Take what the kernel charged to the worker's cgroup into account; it can be asked until that is removed."""
+        if self.cgroup is not None:
+            self.cgroup_peak_bytes = self.cgroup.peak_bytes()
+
+    def oom_killed(self) -> bool:
+        """Whether the kernel killed it at the limit of its cgroup."""
+        return self.cgroup is not None and self.cgroup.oom_killed()
+
     def sample(self) -> int:
         """Resident bytes above the baseline right now; 0 when it cannot be asked any more."""
         assert self.process is not None
@@ -140,8 +147,8 @@ class Worker:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Highest resident memory above the baseline that was seen."""
-        return max(0, self.peak_rss_bytes - self.baseline_rss_bytes)
+        """Highest resident memory above the baseline that was seen, or what its cgroup was charged, if that is more."""
+        return max(0, self.peak_rss_bytes - self.baseline_rss_bytes, self.cgroup_peak_bytes)
 
     def send(self, pieces: list[memoryview]) -> None:
         """Queue bytes for the channel; ``flush`` moves them."""

@@ -115,12 +115,17 @@ def _another_value(row: Any) -> tuple[Any, str]:
         "policy.default": "standard",
         "policy.allowed": "strict",
         "log.level": "debug",
+        "log.format": "json",
+        "metrics.listen": "127.0.0.1:9464",
+        "metrics.socket_group": "agents",
         "endpoints": "ipc:///run/x.sock",
         "socket_group": "agents",
         "template.preload": "scipy.stats",
         "guard.required": "threads",
         "guard.off": "threads",
         "guard.user": "1000",
+        "tenants.weights": "alice=4",
+        "clients.gone": "finish",
     }
     word = words.get(row.key, "/some/where")
     return ([word] if row.many else word), word

@@ -18,7 +18,10 @@ LIST_B = {
 }
 # What our own start of the template needs besides CONTRACT list B; none of it comes from the daemon's environment.
 # pyarrow sets its own variable where it is installed.
-OWN = {"MPLBACKEND", "MALLOC_ARENA_MAX", "PYTHONSAFEPATH", "JE_ARROW_MALLOC_CONF"}
+OWN = {
+    *("MPLBACKEND", "MALLOC_ARENA_MAX", "PYTHONSAFEPATH", "JE_ARROW_MALLOC_CONF"),
+    *("SQLITE_TMPDIR", "JOBLIB_MULTIPROCESSING", "LOGNAME"),
+}
 
 
 @pytest.mark.parametrize("guard", ["guarded", "unguarded"])

@@ -24,8 +24,10 @@ SMALL: Final = {
     "limits.files_max": 64,
     "limits.threads_max": 16,
     "limits.open_files_max": 64,
-    "limits.cpu_factor": 0.2,
-    "limits.timeout_s": 10,
+    "limits.memory_bytes": 192 * _MIB,
+    # Two CPU seconds, in a time that is enough for them on a busy machine too.
+    "limits.cpu_factor": 0.1,
+    "limits.timeout_s": 20,
 }
 _EXTENSION: Final = """
 #include <Python.h>

@@ -84,6 +84,14 @@ replies = st.one_of(
     results(),
     st.builds(records.StatusReply, ids, st.just({"a": {"b": [1, 2.5, "x"]}})),
     st.builds(records.CancelReply, ids, st.sampled_from(records.CANCEL_OUTCOMES)),
+    st.builds(
+        records.OutputReply,
+        ids,
+        st.sampled_from(records.STREAM_NAMES),
+        st.integers(0, 1 << 40),
+        st.integers(0, 1 << 40),
+        st.binary(min_size=1, max_size=50),
+    ),
     st.builds(records.ErrorReply, ids, st.text(max_size=20), st.text(max_size=100)),
     st.builds(
         records.HelloReply,
@@ -125,7 +133,7 @@ def test_any_frames_decode_or_raise_protocol_error(frames: list[bytes]) -> None:
 HEADER_FIELDS = st.fixed_dictionaries(
     {
         "v": st.just(1),
-        "type": st.sampled_from(["execute", "cancel", "hello", "status", "result", "error", "cancelled"]),
+        "type": st.sampled_from(["execute", "cancel", "hello", "status", "result", "error", "cancelled", "output"]),
     },
     optional={
         name: st.recursive(

@@ -20,12 +20,14 @@ from typing import Final, NoReturn
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
+from warmfork_worker.adaptations import adapt_libraries
 from warmfork_worker.entry import WorkerSetup, become_worker
 from warmfork_worker.fonts import FontReport, install_fonts
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.launch import World, own_pid
+from warmfork_worker.native import load_native_parts
 from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import Loaded, ThreadsLeft, modules_for, preload, single_threaded
 from warmfork_worker.rehearsal import rehearse
@@ -69,6 +71,9 @@ class Template:
         except ThreadsLeft as left:
             self._send(control.Threaded(left.module, left.threads))
             os._exit(0)  # not by sys.exit, which would wait for the threads
+        if self._world.active("seccomp") and not self._world.private:
+            load_native_parts()
+        adapt_libraries(processes=not self._world.active("seccomp"))
         font = FontReport()
         if "matplotlib.figure" in sys.modules:
             font = install_fonts(start.font_dirs)

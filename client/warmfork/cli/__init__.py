@@ -21,9 +21,12 @@ _SUMMARY_OF: Final = {
     "run": "run a Python file and save the charts it draws",
     "serve": "run the daemon",
     "status": "show how the daemon is",
+    "top": "watch the daemon live",
     "doctor": "show whether jobs are guarded here, layer by layer",
+    "reload": "let the daemon read its configuration anew",
     "keys": "make the keys for talking to a daemon over TCP",
     "config": "print the daemon's effective configuration",
+    "install-service": "install the daemon as a service of systemd, step by step",
 }
 
 _EPILOG: Final = """\
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _build_parser(arguments).parse_args(arguments)
-        code = int(import_module(f"warmfork.cli.{args.command}").execute(args))
+        code = int(import_module(_module_of(args.command)).execute(args))
         sys.stdout.flush()
         return code
     except SystemExit as leaving:  # argparse: help, version, usage
@@ -71,6 +74,10 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(exits.USAGE)
 
 
+def _module_of(command: str) -> str:
+    return f"warmfork.cli.{command.replace('-', '_')}"
+
+
 def _build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="warmfork",
@@ -86,7 +93,7 @@ def _build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             commands.add_parser(name, help=summary)
             continue
         # Only the chosen command is imported: 'run' needs no daemon installed, and 'serve' no client.
-        module = import_module(f"warmfork.cli.{name}")
+        module = import_module(_module_of(name))
         command = commands.add_parser(
             name,
             help=summary,

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from warmfork.cli.sizes import show_seconds
-from warmfork.cli.terminal import say, write_job_text
+from warmfork.cli.terminal import say
 from warmfork.results import Chart, Result
 
 
 def print_result(
     result: Result, chart_paths: Sequence[Path], file_paths: Mapping[str, Path], files: Mapping[str, bytes]
 ) -> None:
-    """The job's output on our streams; where its charts are, and why it ended, on stderr."""
-    write_job_text(result.stdout, sys.stdout)
-    write_job_text(result.stderr, sys.stderr)
+    """Where the charts are, and why the job ended, on stderr. Its own output is there already."""
     if result.verdict == "error" and result.error is not None and not _told_by_the_job(result):
         say(f"{result.error.type}: {result.error.message}")
     if result.verdict not in ("ok", "error"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import sys
@@ -13,6 +14,7 @@ from typing import Any, Final
 from warmfork.cli import exits
 from warmfork.cli.connection import add_connection_flags, connection_of
 from warmfork.cli.extra import daemon_extra
+from warmfork.cli.live import LiveOutput
 from warmfork.cli.report import print_json, print_result
 from warmfork.cli.request import parse_formats, parse_variable, request_of
 from warmfork.cli.saving import Saver
@@ -91,12 +93,24 @@ def execute(args: argparse.Namespace) -> int:
     """
     request = request_of(args)
     saver = Saver(args.out, overwrite=args.overwrite)
-    result = _run(args, request)
+    live = None if args.json else LiveOutput()
+    result = _run(args, request, live)
+    if live is not None:
+        _finish_output(live, saver, result)
     try:
         return _save_and_print(args, saver, result)
     except OSError:  # a full disk must not cost the answer as well
-        write_job_text(result.stdout, sys.stdout)
-        write_job_text(result.stderr, sys.stderr)
+        if live is None:
+            write_job_text(result.stdout, sys.stdout)
+            write_job_text(result.stderr, sys.stderr)
+        raise
+
+
+def _finish_output(live: LiveOutput, saver: Saver, result: Result) -> None:
+    try:
+        live.finish(result)
+    except OSError:  # whoever stops reading, or a full disk below our output, does not cost the charts
+        saver.save_charts(result.charts)
         raise
 
 
@@ -112,9 +126,9 @@ def _save_and_print(args: argparse.Namespace, saver: Saver, result: Result) -> i
     return exits.CODE_OF[result.verdict]
 
 
-def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
+def _run(args: argparse.Namespace, request: dict[str, Any], live: LiveOutput | None) -> Result:
     try:
-        return _run_somewhere(args, request)
+        return _run_somewhere(args, request, live)
     except ProtocolError:
         raise
     except (ValueError, TypeError) as problem:
@@ -122,17 +136,17 @@ def _run(args: argparse.Namespace, request: dict[str, Any]) -> Result:
         raise exits.UsageError(str(problem)) from None
 
 
-def _run_somewhere(args: argparse.Namespace, request: dict[str, Any]) -> Result:
+def _run_somewhere(args: argparse.Namespace, request: dict[str, Any], live: LiveOutput | None) -> Result:
     try:
         with Client(**connection_of(args)) as client:
-            return _execute_interruptibly(client, request)
+            return _execute_interruptibly(client, request, live)
     except DaemonUnreachable as problem:
         if args.address:
             raise
         if args.verbose:
             say(f"{problem}; starting a private daemon for this job")
     with embedded(policy="strict", workers=1, settings=_settings_for(args.template)) as client:
-        return _execute_interruptibly(client, request)
+        return _execute_interruptibly(client, request, live)
 
 
 def _settings_for(template: str | None) -> dict[str, Any]:
@@ -145,20 +159,25 @@ def _settings_for(template: str | None) -> dict[str, Any]:
     return {"template.rehearse": False, **settings_of(load(environ=os.environ), template)}
 
 
-def _execute_interruptibly(client: Client, request: dict[str, Any]) -> Result:
-    """Execute in a thread of its own, so that Ctrl-C can cancel the job and still get its output so far."""
+def _execute_interruptibly(client: Client, request: dict[str, Any], live: LiveOutput | None) -> Result:
+    """Execute in a thread of its own, so that Ctrl-C can cancel the job and still get its output so far.
+
+    Raises BrokenPipeError as soon as nobody reads the job's output any more; the job is cancelled then.
+    """
     job_id = secrets.token_hex(16)
     outcome: list[Result | BaseException] = []
     done = threading.Event()
 
     def call() -> None:
         try:
-            outcome.append(client.execute(**request, job_id=job_id))
+            outcome.append(client.execute(**request, job_id=job_id, on_output=live))
         except BaseException as problem:  # carried over to the thread that waits
             outcome.append(problem)
         finally:
             done.set()
 
+    if live is not None:
+        live.on_broken_pipe = done.set
     try:
         threading.Thread(target=call, name="warmfork-run", daemon=True).start()
         done.wait()
@@ -166,6 +185,10 @@ def _execute_interruptibly(client: Client, request: dict[str, Any]) -> Result:
         _cancel(client, job_id, done)
         if not outcome or not isinstance(outcome[0], Result) or outcome[0].verdict != "cancelled":
             raise
+    if not outcome and live is not None and live.problem is not None:
+        with contextlib.suppress(WarmforkError):
+            client.cancel(job_id)
+        raise live.problem
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]

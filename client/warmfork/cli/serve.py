@@ -29,4 +29,4 @@ def execute(args: argparse.Namespace) -> int:
     with daemon_extra():
         from warmfork_daemon.config import load_from_arguments
         from warmfork_daemon.main import serve
-    return int(serve(load_from_arguments(args)))
+    return int(serve(load_from_arguments(args), load_config=lambda: load_from_arguments(args)))

@@ -24,6 +24,9 @@ exit codes: 0 it answered, 69 no daemon answered.
 """
 
 
+_DRAWN: Final = ("recent_total_s", "answered_by_second")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object: sizes in bytes, times in seconds")
     add_connection_flags(parser, note=", such as ipc:///run/warmfork/warmfork.sock (default: the first that answers)")
@@ -36,8 +39,16 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(json.dumps(status, indent=2) + "\n")
     else:
-        sys.stdout.write("\n".join(_lines(status)) + "\n")
+        sys.stdout.write("\n".join(_lines(_for_people(status))) + "\n")
     return 0
+
+
+def _for_people(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without the long rows of numbers that ``warmfork top`` draws."""
+    latency = status.get("latency")
+    if not isinstance(latency, Mapping):
+        return status
+    return {**status, "latency": {name: value for name, value in latency.items() if name not in _DRAWN}}
 
 
 def _lines(section: Mapping[str, Any], depth: int = 0) -> Iterator[str]:

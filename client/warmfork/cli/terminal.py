@@ -48,12 +48,20 @@ def write_job_text(text: str, stream: TextIO) -> None:
     if not text:
         return
     if stream.isatty():
-        encoding = stream.encoding or "utf-8"
-        stream.write(harmless(text).encode(encoding, "backslashreplace").decode(encoding))
-        if not text.endswith("\n"):
-            stream.write("\n")
-        stream.flush()
-        return
+        write_shown(harmless(text) + ("" if text.endswith("\n") else "\n"), stream)
+    else:
+        write_exactly(text, stream)
+
+
+def write_shown(text: str, stream: TextIO) -> None:
+    """Write text that was made harmless; what the terminal's encoding does not have becomes an escape."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def write_exactly(text: str, stream: TextIO) -> None:
+    """Write text for a program that reads it: its characters as UTF-8, whatever the locale."""
     stream.flush()
     stream.buffer.write(text.encode("utf-8", "backslashreplace"))
     stream.buffer.flush()

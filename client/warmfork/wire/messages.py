@@ -19,6 +19,8 @@ from warmfork.wire.records import (
     CANCEL_OUTCOMES,
     FORMATS,
     MEDIA_TYPES,
+    PRIORITIES,
+    STREAM_NAMES,
     TEMPLATE_STATES,
     CancelReply,
     CancelRequest,
@@ -28,6 +30,8 @@ from warmfork.wire.records import (
     HelloRequest,
     InputFile,
     LibraryInfo,
+    OutputReply,
+    ReloadRequest,
     Reply,
     Request,
     ResultReply,
@@ -49,6 +53,8 @@ def encode_request(request: Request) -> list[bytes | memoryview]:
         return to_frames("hello", {"id": request.id})
     if isinstance(request, StatusRequest):
         return to_frames("status", {"id": request.id})
+    if isinstance(request, ReloadRequest):
+        return to_frames("reload", {"id": request.id})
     if isinstance(request, CancelRequest):
         return to_frames("cancel", {"id": request.id, "job_id": request.job_id})
     return _encode_execute(request)
@@ -62,6 +68,8 @@ def decode_request(frames: Frames) -> Request:
         return HelloRequest(request_id)
     if type_ == "status":
         return StatusRequest(request_id)
+    if type_ == "reload":
+        return ReloadRequest(request_id)
     if type_ == "cancel":
         return CancelRequest(request_id, fields.job_id("job_id"))
     if type_ == "execute":
@@ -88,6 +96,14 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
     }
     if request.redact:
         header["redact"] = True
+    if request.stream:
+        header["stream"] = True
+    if request.tenant:
+        header["tenant"] = request.tenant
+    if request.priority != PRIORITIES[0]:
+        header["priority"] = request.priority
+    if request.resend:
+        header |= {"resend": request.resend, "sent_s_ago": request.sent_s_ago}
     return to_frames("execute", header, parts)
 
 
@@ -124,6 +140,11 @@ def _decode_execute(request_id: bytes, fields: Fields, parts: Sequence[Part]) ->
         template=fields.optional_text("template", chars_max=64),
         rc=fields.mapping("rc"),
         redact=fields.flag("redact"),
+        stream=fields.flag("stream"),
+        tenant=fields.text("tenant", chars_max=limits.TENANT_CHARS_MAX, default=""),
+        priority=fields.word("priority", PRIORITIES, default=PRIORITIES[0]),
+        resend=fields.text("resend", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
+        sent_s_ago=fields.number("sent_s_ago", 0, 1e9, default=0.0),
     )
 
 
@@ -141,6 +162,9 @@ def encode_reply(reply: Reply) -> list[bytes | memoryview]:
     """The frames of a reply. Raises ProtocolError where it breaks a limit."""
     if isinstance(reply, ResultReply):
         return _encode_result(reply)
+    if isinstance(reply, OutputReply):
+        place = {"id": reply.id, "stream": reply.stream, "seq": reply.seq, "offset": reply.offset}
+        return to_frames("output", place, [Part("output", reply.data)])
     if isinstance(reply, ErrorReply):
         return to_frames("error", {"id": reply.id, "code": reply.code, "message": reply.message})
     if isinstance(reply, CancelReply):
@@ -155,6 +179,7 @@ def encode_reply(reply: Reply) -> list[bytes | memoryview]:
         "policies": list(reply.policies),
         "limits": dict(reply.limits),
         "features": list(reply.features),
+        "instance": reply.instance,
     }
     return to_frames("hello", header)
 
@@ -214,6 +239,7 @@ def _decode_hello(fields: Fields, parts: Sequence[Part]) -> HelloReply:
         fields.texts("policies", count_max=16, chars_max=64),
         _numbers(fields.mapping("limits")),
         fields.texts("features", count_max=64, chars_max=64),
+        fields.text("instance", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
     )
 
 
@@ -271,6 +297,8 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
         "policy": reply.policy,
         "guarded": reply.guarded,
     }
+    if reply.queue_length is not None:
+        header["queue_length"] = reply.queue_length
     return to_frames("result", header, parts)
 
 
@@ -323,6 +351,20 @@ def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
         retry_safe=fields.optional_flag("retry_safe"),
         policy=fields.text("policy", chars_max=64, default=""),
         guarded=fields.flag("guarded", default=True),
+        queue_length=fields.optional_integer("queue_length", 0, _COUNT_MAX),
+    )
+
+
+def _decode_output(fields: Fields, parts: Sequence[Part]) -> OutputReply:
+    data = next((part.data for part in parts if part.kind == "output"), b"")
+    if not data:
+        raise ProtocolError("an output message has no bytes")
+    return OutputReply(
+        fields.job_id(),
+        fields.word("stream", STREAM_NAMES),
+        fields.integer("seq", 0, _COUNT_MAX),
+        fields.integer("offset", 0, _COUNT_MAX),
+        bytes(data),
     )
 
 
@@ -363,4 +405,5 @@ _REPLY_DECODERS: Final[Mapping[str, Callable[[Fields, Sequence[Part]], Reply]]] 
     "cancelled": _decode_cancel,
     "error": _decode_error,
     "result": _decode_result,
+    "output": _decode_output,
 }

@@ -1,7 +1,8 @@
 """The messages between client and daemon, as frozen records. ``messages`` turns them into frames and back.
 
 Requests: ``HelloRequest``, ``ExecuteRequest``, ``CancelRequest``, ``StatusRequest``.
-Replies: ``HelloReply``, ``ResultReply``, ``CancelReply``, ``StatusReply``, ``ErrorReply``.
+Replies: ``HelloReply``, ``ResultReply``, ``CancelReply``, ``StatusReply``, ``ErrorReply``; and ``OutputReply``, of which
+any number may come before the result of a job that asked for them.
 Every request carries an id of 16 bytes that its reply repeats; for ``execute`` it is the job's id.
 """
 
@@ -27,6 +28,13 @@ TEMPLATE_DEFAULT: Final = "science"
 TemplateState = Literal["starting", "ready", "failed"]
 TEMPLATE_STATES: Final[tuple[str, ...]] = get_args(TemplateState)
 
+StreamName = Literal["stdout", "stderr"]
+STREAM_NAMES: Final[tuple[str, ...]] = get_args(StreamName)
+
+Priority = Literal["interactive", "batch"]
+PRIORITIES: Final[tuple[str, ...]] = get_args(Priority)
+"""The first is the default, and goes first."""
+
 CancelOutcome = Literal["queued", "running", "unknown"]
 CANCEL_OUTCOMES: Final[tuple[str, ...]] = get_args(CancelOutcome)
 
@@ -41,6 +49,13 @@ class HelloRequest:
 @dataclass(frozen=True, slots=True)
 class StatusRequest:
     """Asks the daemon how it is."""
+
+    id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRequest:
+    """Asks the daemon to read its configuration anew; for its own user and root. A ``StatusReply`` says what changed."""
 
     id: bytes
 
@@ -88,6 +103,12 @@ class ExecuteRequest:
         policy, template: names; None for the daemon's default.
         rc: matplotlib settings applied before the code runs.
         redact: mask secrets in the reply's text; where it is False the daemon's configuration decides.
+        stream: send output while the job runs, as ``OutputReply``.
+        tenant: on whose behalf; subdivides what its owner gets. Empty for nobody's in particular.
+        priority: ``interactive`` jobs of a tenant go before its ``batch`` ones.
+        resend: with the ``instance`` of the daemon's hello that this job was sent to before on a connection that has ended;
+            empty where it was not. Such a request is never a reason to run the job a second time.
+        sent_s_ago: with ``resend``, seconds since it was first sent.
     """
 
     id: bytes
@@ -103,6 +124,11 @@ class ExecuteRequest:
     template: str | None = None
     rc: Mapping[str, Any] = field(default_factory=dict)
     redact: bool = False
+    stream: bool = False
+    tenant: str = ""
+    priority: str = PRIORITIES[0]
+    resend: str = ""
+    sent_s_ago: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +180,7 @@ class HelloReply:
         policies: what requests may name, the default first.
         limits: the daemon's limits by name, sizes in bytes and times in seconds.
         features: words for what this daemon can do beyond version 1's base; later versions add some.
+        instance: names this daemon until it ends, for ``ExecuteRequest.resend``; empty from one that knows no resends.
     """
 
     id: bytes
@@ -163,6 +190,7 @@ class HelloReply:
     policies: tuple[str, ...]
     limits: Mapping[str, float | int]
     features: tuple[str, ...] = ()
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +283,28 @@ class ResultReply:
     retry_safe: bool | None = None
     policy: str = ""
     guarded: bool = True
+    queue_length: int | None = None
 
 
-Request = HelloRequest | StatusRequest | CancelRequest | ExecuteRequest
-Reply = HelloReply | StatusReply | CancelReply | ErrorReply | ResultReply
+@dataclass(frozen=True, slots=True)
+class OutputReply:
+    """The next bytes that a running job wrote; the result repeats them all.
+
+    Attributes:
+        id: of the job.
+        stream: ``stdout`` or ``stderr``.
+        seq: number of this message among those of the job, from 0.
+        offset: how many bytes of the stream came before these. A reader that has fewer has missed some, and gets them with
+            the result.
+        data: at least one byte; may begin and end within a character.
+    """
+
+    id: bytes
+    stream: str
+    seq: int
+    offset: int
+    data: bytes | memoryview = field(repr=False)
+
+
+Request = HelloRequest | StatusRequest | ReloadRequest | CancelRequest | ExecuteRequest
+Reply = HelloReply | StatusReply | CancelReply | ErrorReply | ResultReply | OutputReply

@@ -22,12 +22,12 @@ from warmfork_daemon.config.settings import (
     PolicyName,
     PolicySettings,
     PoolSettings,
-    QueueSettings,
     ResultSettings,
     Setting,
     TcpSettings,
     TemplateSettings,
 )
+from warmfork_daemon.config.waiting import QueueSettings
 
 __all__ = [
     "ALWAYS_REQUIRED",

@@ -7,8 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from warmfork_daemon.config.declare import Setting
 from warmfork_daemon.config.load import FILE_VARIABLE, Given, load_with
-from warmfork_daemon.config.settings import SETTINGS, Config, Setting
+from warmfork_daemon.config.settings import SETTINGS, Config
 from warmfork_daemon.config.values import allowed
 
 _FILE_DESTINATION: Final = "config_file"

@@ -18,9 +18,10 @@ from typing import Any, Final
 from warmfork.errors import ConfigError
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import places
+from warmfork_daemon.config.declare import Setting
 from warmfork_daemon.config.named import TEMPLATE_NAME, NamedTemplateSettings, rows_of
 from warmfork_daemon.config.relations import check_relations
-from warmfork_daemon.config.settings import BY_ENVIRONMENT_NAME, BY_KEY, SECTIONS, Config, Setting
+from warmfork_daemon.config.settings import BY_ENVIRONMENT_NAME, BY_KEY, SECTIONS, Config
 from warmfork_daemon.config.values import read_value, refusal
 
 FILE_VARIABLE: Final = "WARMFORK_CONFIG"

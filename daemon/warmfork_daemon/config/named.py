@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from warmfork_daemon.config.settings import Config, Setting, _rows, _setting, value_of
+from warmfork_daemon.config.declare import Setting
+from warmfork_daemon.config.declare import setting as _setting
+from warmfork_daemon.config.settings import Config, _rows, value_of
 
 TemplateBase = Literal["science", "none"]
 TEMPLATE_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from warmfork_daemon.config.declare import Setting
 from warmfork_daemon.config.named import NAMED_TEMPLATE_SETTINGS, rows_of
-from warmfork_daemon.config.settings import SETTINGS, Config, Setting, value_of
+from warmfork_daemon.config.settings import SETTINGS, Config, value_of
 from warmfork_daemon.config.values import allowed, format_size
 
 _TABLE_HEAD: Final = "| key | default | allowed | meaning |\n|---|---|---|---|"

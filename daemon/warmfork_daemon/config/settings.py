@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from warmfork.wire import limits as wire
 from warmfork.wire.control import LAYERS
+from warmfork_daemon.config.declare import Setting
+from warmfork_daemon.config.declare import setting as _setting
+from warmfork_daemon.config.waiting import ClientSettings, QueueSettings, TenantSettings
 
 if TYPE_CHECKING:
     from warmfork_daemon.config.named import NamedTemplateSettings
 
-Kind = Literal["bool", "integer", "number", "size", "choice", "path", "group", "user", "module", "endpoint"]
 PolicyName = Literal["strict", "standard", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 _KIB: Final = wire.KIB
 _MIB: Final = wire.MIB
@@ -30,58 +33,6 @@ ALWAYS_REQUIRED: Final = ("seccomp", "landlock")
 """Layers of the kernel guard without which no daemon serves, unless it is unguarded."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_TEMPLATES: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key of the configuration.
-
-    Attributes:
-        key: dotted name (``"limits.timeout_s"``); without a dot for a top-level key.
-        kind: what one value is; decides how text is read and which words describe it.
-        default: the value where no layer gives one.
-        help: one sentence for flags, the manual and the rendered file.
-        minimum, maximum: inclusive bounds of numbers and sizes, in ``unit``; None where the kind has none.
-        choices: the words allowed, for kind ``choice``.
-        unit: unit of the number, as it is written in messages (``"s"``); empty for counts and words.
-        many: True where the value is a list of ``kind``.
-    """
-
-    key: str
-    kind: Kind
-    default: Any
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    unit: str = ""
-    many: bool = False
-
-    @property
-    def environment_name(self) -> str:
-        """``limits.timeout_s`` -> ``WARMFORK_LIMITS_TIMEOUT_S``."""
-        return "WARMFORK_" + self.key.replace(".", "_").upper()
-
-    @property
-    def flag(self) -> str:
-        """``limits.timeout_s`` -> ``--limits-timeout-s``."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
-
-
-def _setting(
-    kind: Kind,
-    default: object,
-    help: str,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-    choices: tuple[str, ...] = (),
-    unit: str = "",
-    many: bool = False,
-) -> Any:
-    """A dataclass field that carries its own row of the table; typed Any so that the annotation beside it rules."""
-    row = Setting("", kind, default, help, least, most, choices, unit, many)
-    return dataclasses.field(default=default, metadata={"setting": row})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +64,6 @@ class PoolSettings:
             idle_workers=self.idle_workers or cpus + 2,
             running_max=self.running_max or 2 * cpus + 2,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """What may wait; beyond it, jobs are rejected with a time to retry after."""
-
-    jobs_max: int = _setting("integer", 1_000, "Jobs that may wait in the queue.", least=1, most=1_000_000)
-    bytes_max: int = _setting(
-        "size", 256 * _MIB, "Bytes that all waiting jobs may hold together.", least=_MIB, most=64 * _GIB
-    )
-    wait_s_max: float = _setting(
-        "number",
-        600.0,
-        "Longest time a job may wait before it is rejected unrun.",
-        least=0.1,
-        most=wire.TIMEOUT_S_MAX,
-        unit="s",
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +162,30 @@ class GuardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LifecycleSettings:
+    """How long things live, and how the daemon stops."""
+
+    forks_max: int = _setting(
+        "integer",
+        20_000,
+        "Forks after which a template is renewed beside the old one, for a new address layout; 0 means never.",
+        least=0,
+        most=1_000_000_000,
+    )
+    age_s_max: float = _setting(
+        "number", 86_400.0, "Age at which it is renewed; 0 means never.", least=0.0, most=31_536_000.0, unit="s"
+    )
+    drain_s: float = _setting(
+        "number",
+        10.0,
+        "Time that queued and running jobs have to finish after SIGTERM; a second one cuts it short.",
+        least=0.0,
+        most=3_600.0,
+        unit="s",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateSettings:
     """The process that every worker is forked from."""
 
@@ -248,6 +205,17 @@ class ResultSettings:
     redact: bool = _setting(
         "bool", False, "Mask secrets in the text of every result; a request can ask for it where this is off."
     )
+    recent_jobs: int = _setting(
+        "integer",
+        20_000,
+        "Ended jobs that are known, so that one sent again is not run again.",
+        least=0,
+        most=1_000_000,
+    )
+    recent_bytes: int = _setting("size", 64 * _MIB, "Their results that are kept, together.", least=0, most=64 * _GIB)
+    recent_s: float = _setting(
+        "number", 60.0, "Time for which an ended job is known.", least=0.0, most=86_400.0, unit="s"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +233,30 @@ class LogSettings:
     level: LogLevel = _setting(  # it makes a dataclasses.field  # noqa: RUF009
         "choice", "info", "Least severe message that is logged.", choices=("debug", "info", "warning", "error")
     )
+    format: LogFormat = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice", "text", "One event a line, as key=value or as a JSON object.", choices=("text", "json")
+    )
+    code: bool = _setting("bool", False, "Log the source code of every job; it may hold whatever users paste.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What a service manager offers."""
+
+    job_cgroups: bool = _setting(
+        "bool", True, "Give each job a cgroup v2 of its own where the service manager delegates one."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where Prometheus finds the daemon's numbers; nowhere unless asked for."""
+
+    socket: str = _setting("path", "", "Unix socket that serves GET /metrics; empty: none.")
+    socket_group: str = _setting("group", "", "Group that this socket is given to, mode 0660; empty: 0600.")
+    listen: str = _setting(
+        "loopback", "", "Address that serves it over HTTP to whoever is on this machine; empty: none."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +264,7 @@ class Config:
     """The effective configuration of one daemon.
 
     Attributes:
-        pool, queue, limits, policy, guard, template, results, tcp, log: the sections.
+        pool, queue, limits, policy, guard, template, results, tcp, log, service, metrics: the sections.
         templates: further templates by name; from the file or the program alone.
         origins: where each key's value came from: ``default``, ``file:PATH``, ``env:NAME``, ``flag:--name`` or
             ``override``. No part of equality.
@@ -290,14 +282,19 @@ class Config:
         "Group that the socket is given to, mode 0660; empty: 0600, and system-wide the daemon's own group.",
     )
     pool: PoolSettings = PoolSettings()
-    queue: QueueSettings = QueueSettings()
+    queue: QueueSettings = QueueSettings()  # frozen, as below  # noqa: RUF009
+    tenants: TenantSettings = TenantSettings()  # frozen, as below  # noqa: RUF009
+    clients: ClientSettings = ClientSettings()  # frozen, as below  # noqa: RUF009
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     guard: GuardSettings = GuardSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     template: TemplateSettings = TemplateSettings()
     results: ResultSettings = ResultSettings()
     tcp: TcpSettings = TcpSettings()
     log: LogSettings = LogSettings()
+    service: ServiceSettings = ServiceSettings()
+    metrics: MetricsSettings = MetricsSettings()
     templates: Mapping[str, NamedTemplateSettings] = dataclasses.field(default_factory=lambda: _NO_TEMPLATES)
     origins: Mapping[str, str] = dataclasses.field(default_factory=lambda: _NOWHERE, compare=False, repr=False)
 
@@ -306,13 +303,18 @@ SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {
         "pool": PoolSettings,
         "queue": QueueSettings,
+        "tenants": TenantSettings,
+        "clients": ClientSettings,
         "limits": LimitSettings,
         "policy": PolicySettings,
         "guard": GuardSettings,
+        "lifecycle": LifecycleSettings,
         "template": TemplateSettings,
         "results": ResultSettings,
         "tcp": TcpSettings,
         "log": LogSettings,
+        "service": ServiceSettings,
+        "metrics": MetricsSettings,
     }
 )
 

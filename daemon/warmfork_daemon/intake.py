@@ -1,0 +1,209 @@
+"""Jobs from their coming until they are dispatched, and what is known of them afterwards.
+
+What one request can meet, in this order: the same job waits or runs (it joins it), has ended (it gets that answer), may have
+ended and be forgotten (``lost``); it is new, and there is no room, or no time for it (``rejected``), or it waits its turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from warmfork.errors import RequestRefused
+from warmfork.wire.records import ExecuteRequest, ResultReply
+from warmfork_daemon import estimate
+from warmfork_daemon.absence import AbsenceWatch
+from warmfork_daemon.clients import ClientWatch
+from warmfork_daemon.config import Config
+from warmfork_daemon.frontend import Frames, Frontend, Peer
+from warmfork_daemon.job import Job, JobKey, Owner
+from warmfork_daemon.logs import told
+from warmfork_daemon.queue import JobQueue
+from warmfork_daemon.reactor import Reactor, monotonic_s
+from warmfork_daemon.recent import RecentResults, digest_of
+from warmfork_daemon.runner import JobRunner
+from warmfork_daemon.tenants import owner_share_of
+
+log = logging.getLogger("warmfork.intake")
+
+_WAITING_MAX: Final = 8
+_TRANSIT_S: Final = 1.0
+"""The client's clock stops when it sends; the daemon's reads later. A job counts as sent by so much earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a job is not run: a word for ``error.type``, a sentence, and whether it certainly has not run."""
+
+    kind: str
+    message: str
+
+
+class Intake:
+    """The queue with everything that decides what comes into it.
+
+    Args:
+        config: the daemon's.
+        reactor: the event loop.
+        frontend: answers those who come again.
+        runner: of the jobs that run.
+        weights: of owners; 1 for those not in it.
+        cancel: ends a job wherever it is; says where it was.
+
+    Attributes:
+        instance: names this daemon until it ends.
+        queue: of jobs that wait.
+        rejoined, repeated: requests that joined a job, or got its kept answer.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Reactor,
+        frontend: Frontend,
+        runner: JobRunner,
+        weights: Mapping[Owner, float],
+        cancel: Callable[[JobKey, str], str],
+    ) -> None:
+        self._frontend = frontend
+        self._runner = runner
+        self._weights = weights
+        self._cancel = cancel
+        self._config = config
+        self.instance = secrets.token_hex(8)
+        self.rejoined = self.repeated = 0
+        self.queue = JobQueue(
+            config.queue.jobs_max, config.queue.bytes_max, weight_of=lambda owner: self._weights.get(owner, 1.0)
+        )
+        self._run_times = estimate.RunTimes()
+        results = config.results
+        self._recent = RecentResults(results.recent_jobs, results.recent_bytes, results.recent_s, monotonic_s())
+        self._absence = AbsenceWatch(reactor, self._jobs, frontend.reaches, self._end_abandoned)
+        self._clients = ClientWatch(reactor, self._absence.process_ended)
+        self.reconfigure(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take later jobs by this configuration, weights excepted. What waits goes on waiting."""
+        self._config = config
+        self.queue.configure(config.queue.jobs_max, config.queue.bytes_max, owner_share_of(config))
+        self._recent.configure(config.results.recent_jobs, config.results.recent_bytes, config.results.recent_s)
+        self._absence.configure(cancels=config.clients.gone == "cancel", grace_s=config.clients.grace_s)
+        self._absence.expect()
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        self._clients.close()
+
+    def _jobs(self) -> Iterable[Job]:
+        running = (job for job, _ in self._runner.running_jobs)
+        return (job for job in (*self.queue.jobs, *running) if job.peer.routing_id)  # probes have no client
+
+    def knows(self, request: ExecuteRequest, peer: Peer) -> bool:
+        """True for a job that waits, runs or has ended: this peer gets its reply, now or when there is one.
+
+        Raises:
+            RequestRefused: its id names a job with another content.
+        """
+        key = (peer.owner, request.id)
+        job = self.queue.get(key) or self._runner.job_of(key)
+        if job is not None:
+            _check_same(digest_of(job.request), request)
+            self._join(job, peer)
+            return True
+        recent = self._recent.find(key, monotonic_s())
+        if recent is None:
+            return False
+        _check_same(recent.digest, request)
+        if recent.frames is None:
+            return False  # ``refuses`` says what became of it
+        self.repeated += 1
+        self._frontend.send(peer, recent.frames)
+        return True
+
+    def _join(self, job: Job, peer: Peer) -> None:
+        self.rejoined += 1
+        # The same connection twice gets one reply: it is one call.
+        others = [other for other in job.waiting if other.routing_id != peer.routing_id or other.socket != peer.socket]
+        job.waiting[:] = [*others[-(_WAITING_MAX - 1) :], peer]
+        job.peer = peer
+        job.alone_since_s = None
+        self._clients.watch(peer.pid)
+        log.info("job joined", extra=told(job=job.request.id.hex()))
+
+    def forgot(self, request: ExecuteRequest, peer: Peer) -> Refusal | None:
+        """Why a job that is not known may have run all the same; None for one that certainly has not."""
+        now_s = monotonic_s()
+        if self._recent.find((peer.owner, request.id), now_s) is not None:
+            return Refusal(
+                "Forgotten", "The job has ended, and its result is not kept any more. It ran: it is not run again."
+            )
+        if not request.resend:
+            return None
+        if request.resend != self.instance:
+            return Refusal(
+                "DaemonRestarted",
+                "The daemon that the job was sent to has ended. The job may have run, in whole or in part: a retry is "
+                "not safe if it has effects outside.",
+            )
+        if not self._recent.knows_since(peer.owner, now_s - request.sent_s_ago - _TRANSIT_S, now_s):
+            return Refusal(
+                "Forgotten",
+                "The job was first sent so long ago that it may have ended and been forgotten. It may have run: a retry "
+                "is not safe if it has effects outside.",
+            )
+        return None
+
+    def refuses(self, job: Job) -> Refusal | None:
+        """Why a new job may not wait; None when it may."""
+        full = self.queue.full_for(job)
+        if full:
+            return Refusal("QueueFull", f"{full}. The job did not run; try again later.")
+        deadline_s = job.request.deadline_s
+        if deadline_s is not None and self._run_times.known:
+            wait_s = estimate.wait_s(
+                self.queue.ahead_of(job), self._runner.running, self._config.pool.running_max, self._run_times.mean_s
+            )
+            if wait_s > deadline_s:
+                message = (
+                    f"About {wait_s:.1f} s would pass before its turn, and its deadline_s is {deadline_s:g} s. "
+                    "The job did not run; try again later, or give it more time."
+                )
+                return Refusal("DeadlineHopeless", message)
+        return None
+
+    def take(self, job: Job) -> None:
+        """Let a job wait."""
+        self.queue.put(job)
+        self._clients.watch(job.peer.pid)
+        self._absence.expect()
+
+    def retry_after_s(self, job: Job) -> float:
+        """When a rejected job should come again."""
+        ahead = self.queue.ahead_of(job)
+        return estimate.retry_after_s(ahead, self._config.pool.running_max, self._run_times.mean_s)
+
+    def ended(self, job: Job, reply: ResultReply, frames: Frames) -> None:
+        """A job was answered. What did not run may be sent again, and is not remembered."""
+        if job.dispatched_s and reply.verdict not in ("rejected", "cancelled"):
+            self._run_times.add(reply.usage.wall_s)
+        if reply.verdict != "rejected" and not reply.retry_safe and self._config.results.recent_jobs:
+            self._recent.remember(job.key, digest_of(job.request), frames, monotonic_s())
+
+    def _end_abandoned(self, job: Job) -> None:
+        log.info("job abandoned by its client", extra=told(job=job.request.id.hex()))
+        if self._cancel(job.key, ", because its client is gone,") == "queued":
+            self._recent.forget(job.key)  # it did not run: whoever comes too late for it can have it run
+
+    def status(self) -> dict[str, int]:
+        """Counts for ``status``."""
+        return {"recent": len(self._recent), "rejoined": self.rejoined, "repeated": self.repeated}
+
+
+def _check_same(digest: bytes, request: ExecuteRequest) -> None:
+    if digest != digest_of(request):
+        raise RequestRefused(
+            "duplicate_job", f"the id {request.id.hex()} names another job, which is known already; choose a new id"
+        )

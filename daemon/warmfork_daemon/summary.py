@@ -1,0 +1,19 @@
+"""How the daemon is, in one line, for people who look at the service manager."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from warmfork_daemon.pool import WorkerPool
+
+
+def summary_of(pools: Iterable[WorkerPool], queued: int, running: int, by_verdict: Counter[str]) -> str:
+    """``2 running, 0 queued, 4 idle; 12 jobs answered (1 timeout)``, and templates that are not ready by name."""
+    serving = list(pools)
+    idle = sum(pool.idle_count for pool in serving)
+    line = f"{running} running, {queued} queued, {idle} idle; {by_verdict.total()} jobs answered"
+    failed = [f"{by_verdict[name]} {name}" for name in sorted(by_verdict) if name != "ok"]
+    down = [pool.spec.name for pool in serving if pool.keeper.state != "ready"]
+    line += f" ({', '.join(failed)})" if failed else ""
+    return line + (f"; NOT READY: {', '.join(down)}" if down else "")

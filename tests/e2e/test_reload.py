@@ -1,0 +1,176 @@
+"""Reload, renewal and drain: new generations take over without a gap, and nothing queued or running is dropped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import Served, environment, wait_until
+
+from warmfork import Client, embedded
+from warmfork.errors import RequestRefused
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def configured(serve: Serve, tmp_path: Path) -> tuple[Served, Path]:
+    """A daemon with a file of its own, few workers and no rehearsal."""
+    file = tmp_path / "warmfork.toml"
+    file.write_text(text())
+    return serve("--config", str(file)), file
+
+
+def text(**more: str) -> str:
+    """A configuration; ``more`` adds lines to a section."""
+    sections = {"pool": "idle_workers = 2\nrunning_max = 2\n", "template": "rehearse = false\n"}
+    for name, lines in more.items():
+        sections[name] = sections.get(name, "") + lines
+    return "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
+
+
+def template_of(served: Served) -> dict[str, Any]:
+    with served.client() as client:
+        found: dict[str, Any] = client.status()["templates"][0]
+        return found
+
+
+def in_background(served: Served, code: str, results: list[Any], **named: Any) -> threading.Thread:
+    def run() -> None:
+        with served.client() as client:
+            results.append(client.execute(code, **named))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_changed_template_takes_over_while_the_old_one_finishes(configured: tuple[Served, Path]) -> None:
+    """What runs finishes in the old generation, what comes later runs in the new one, nothing is lost."""
+    served, file = configured
+    before = template_of(served)["pid"]
+    results: list[Any] = []
+    running = in_background(served, "import time\nprint('x', flush=True)\ntime.sleep(4)\nprint('done')", results)
+    with served.client() as client:
+        wait_until(lambda: client.status()["running"], "it runs")
+        file.write_text(text(template='preload = ["colorsys"]\n'))
+        outcome = client.reload()
+        assert (["science"], ["template.preload"]) == (list(outcome["renewed"]), list(outcome["changed"]))
+        assert client.execute("print(1)").ok  # the old generation serves until the new one is proved
+        wait_until(lambda: template_of(served)["pid"] not in (before, None), "the new generation serves")
+        assert "True\n" == client.execute("import sys; print('colorsys' in sys.modules)").stdout
+        running.join()
+        assert "x\ndone\n" == results[0].stdout
+        wait_until(lambda: before not in served.processes(), "the old generation is gone")
+        assert {"slots", "slots-science.2"} >= {one for one in os.listdir(served.directory) if "slots" in one}
+
+
+def test_a_wrong_file_changes_nothing_and_says_why(configured: tuple[Served, Path]) -> None:
+    """The new configuration is judged first."""
+    served, file = configured
+    before = template_of(served)["pid"]
+    file.write_text(text(limits="timeout_s = 0\n"))
+    with served.client() as client, pytest.raises(RequestRefused, match=r"nothing changed: limits.timeout_s = 0"):
+        client.reload()
+    assert before == template_of(served)["pid"]
+
+
+def test_limits_are_followed_without_a_new_template(configured: tuple[Served, Path]) -> None:
+    """What a template is not started with needs no new one; what is bound at the start is named."""
+    served, file = configured
+    before = template_of(served)["pid"]
+    file.write_text(text(limits="timeout_s = 0.5\n", queue="jobs_max = 7\n"))
+    done = subprocess.run(
+        [sys.executable, "-m", "warmfork", "reload", "--address", served.address],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "changed: limits.timeout_s\nfollowed only after a restart: queue.jobs_max\n") == (
+        done.returncode,
+        done.stdout,
+    )
+    with served.client() as client:
+        assert "timeout" == client.execute("while True: pass").verdict
+    assert before == template_of(served)["pid"]
+
+
+def test_templates_come_and_go(configured: tuple[Served, Path]) -> None:
+    """A template that is new in the file is started, one that is gone from it is refused by name."""
+    served, file = configured
+    file.write_text(text(**{"templates.light": 'base = "none"\nidle_workers = 1\n'}))
+    with served.client() as client:
+        assert ["light"] == list(client.reload()["renewed"])
+        assert "False\n" == client.execute("import sys; print('numpy' in sys.modules)", template="light").stdout
+        file.write_text(text())
+        assert ["light"] == list(client.reload()["removed"])
+        with pytest.raises(RequestRefused, match="light"):
+            client.execute("1", template="light")
+
+
+def test_sighup_reloads(configured: tuple[Served, Path]) -> None:
+    """The signal does what the command does."""
+    served, file = configured
+    before = template_of(served)["pid"]
+    file.write_text(text(template='preload = ["colorsys"]\n'))
+    os.kill(served.process.pid, signal.SIGHUP)
+    wait_until(lambda: template_of(served)["pid"] not in (before, None), "the new generation serves", 40)
+
+
+def test_a_worn_template_is_renewed_without_a_gap() -> None:
+    """After a number of forks a new one comes up beside it, and every job on the way is answered."""
+    settings = {"lifecycle.forks_max": 12, "template.rehearse": False}
+    with embedded(workers=2, settings=settings) as client:
+        first = client.status()["templates"][0]["pid"]
+        for _ in range(20):
+            assert client.execute("print(1)").ok
+        wait_until(lambda: client.status()["templates"][0]["pid"] not in (first, None) or not client.execute("1").ok, "renewed")
+        assert client.execute("print(1)").ok
+
+
+def test_a_daemon_that_a_program_started_has_nothing_to_reload(client: Client) -> None:
+    """An embedded daemon says so."""
+    with pytest.raises(RequestRefused) as caught:
+        client.reload()
+    assert "not_reloadable" == caught.value.code
+
+
+def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None:
+    """SIGTERM: running and queued jobs end with their results, a new one is lost and safe to retry, the daemon leaves with 0."""
+    served = serve("--pool-running-max", "1", "--lifecycle-drain-s", "60", "--no-template-rehearse")
+    results: list[Any] = []
+    code = "import time, os\nprint('up', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.2); break\ntime.sleep(1.5); print('done')"
+    first = in_background(served, code, results)
+    with served.client() as client:
+        wait_until(lambda: client.status()["running"], "one runs")
+        second = in_background(served, "print('queued')", results)
+        wait_until(lambda: client.status()["queue"]["jobs"], "one waits")
+        served.process.terminate()
+        wait_until(lambda: (late := client.execute("print(1)")).verdict == "lost" and late.retry_safe, "nothing new is taken")
+    first.join()
+    second.join()
+    assert ["up\ndone\n", "queued\n"] == [result.stdout for result in results]
+    assert 0 == served.process.wait(20)
+
+
+def test_a_second_signal_hurries(serve: Serve) -> None:
+    """The first SIGTERM waits for the job, the second does not."""
+    served = serve("--lifecycle-drain-s", "60", "--no-template-rehearse")
+    results: list[Any] = []
+    caller = in_background(served, "while True: pass", results)
+    with served.client() as client:
+        wait_until(lambda: client.status()["running"], "it runs")
+        served.process.terminate()
+        wait_until(lambda: client.execute("1").verdict == "lost", "it drains")
+        served.process.terminate()
+    caller.join(20)
+    assert ("lost", False) == (results[0].verdict, results[0].retry_safe)
+    assert 0 == served.process.wait(20)

@@ -1,0 +1,242 @@
+"""The service as an operator meets it: ``python -m tests.systemd.service_in_lab`` as root of the lab's machine.
+
+Installs the unit with ``warmfork install-service``, starts it, uses it as somebody in its group and as somebody who is
+not, hangs it, kills it, fills its memory, reloads, stops, and starts it by its socket. The first step that is not as it
+should be ends the run with exit code 1 and the end of the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PYTHON = "/opt/venv/bin/python"
+SOCKET = Path("/run/warmfork/warmfork.sock")
+KEY = Path("/run/warmfork/key")
+CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.title('squares')\nprint('drawn by token-5f3a')"
+BOMB = "kept = []\nwhile True:\n    kept.append(bytearray(8 << 20))\n    kept[-1][::4096] = b'x' * len(kept[-1][::4096])"
+WATCHDOG_S = 3
+
+
+def run(*command: str, input: str = "", expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, input=input, capture_output=True, text=True, check=False, timeout=120)
+    if expect is not None and done.returncode != expect:
+        raise AssertionError(f"{' '.join(command)}: {done.returncode}, not {expect}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done
+
+
+def as_user(user: str, code: str, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """``warmfork run`` as a user of the machine, who finds the service by himself."""
+    command = ("runuser", "-u", user, "--", "env", f"HOME=/home/{user}", PYTHON, "-m", "warmfork", "run", *arguments, "-")
+    return run(*command, input=code, expect=expect)
+
+
+def shown(name: str) -> str:
+    return run("systemctl", "show", "warmfork", "-p", name, "--value").stdout.strip()
+
+
+def journal(*arguments: str) -> list[dict[str, Any]]:
+    text = run("journalctl", "-u", "warmfork", "-o", "json", "--no-pager", *arguments).stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 30.0) -> float:
+    """Seconds until ``condition()`` was true."""
+    start_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start_s < deadline_s, f"not within {deadline_s:g} s: {what}"
+        time.sleep(0.02)  # another machine's events are polled for, as far as this process is concerned
+    return time.monotonic() - start_s
+
+
+def serves_as(other_than: str) -> bool:
+    return shown("ActiveState") == "active" and shown("MainPID") not in ("0", other_than)
+
+
+def check(is_true: object, what: str) -> None:
+    assert is_true, what
+    print(f"   ok: {what}", flush=True)
+
+
+def install() -> None:
+    before = run(PYTHON, "-m", "warmfork", "install-service")
+    check("nothing was written" in before.stdout and not Path("/etc/systemd/system/warmfork.service").exists(), "a dry run")
+    run(PYTHON, "-m", "warmfork", "install-service", "--yes")
+    run("systemd-sysusers", "warmfork.conf")
+    run("systemd-tmpfiles", "--create", "warmfork.conf")
+    for user in ("alice", "mallory"):
+        run("useradd", "--create-home", user)
+    run("usermod", "--append", "--groups", "warmfork", "alice")
+    drop_in = Path("/etc/systemd/system/warmfork.service.d/lab.conf")
+    drop_in.parent.mkdir(exist_ok=True)
+    drop_in.write_text(f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
+    run("systemctl", "daemon-reload")
+    again = run(PYTHON, "-m", "warmfork", "install-service", "--yes")
+    check("the same" in again.stdout and "DIFFERS" not in again.stdout, "installing twice changes nothing")
+
+
+def start() -> None:
+    start_s = time.monotonic()
+    run("systemctl", "start", "warmfork")
+    check(SOCKET.exists(), f"READY=1 came when it served, after {time.monotonic() - start_s:.1f} s")
+    facts = KEY.stat()
+    check((facts.st_mode & 0o777, KEY.group()) == (0o640, "warmfork"), "the key is 0640, of the group")
+    check("idle; 0 jobs answered" in shown("StatusText"), f"STATUS: {shown('StatusText')}")
+
+
+def access() -> None:
+    done = as_user("alice", CHART, "--out", "/home/alice/charts")
+    check(list(Path("/home/alice/charts").glob("*.png")) and "token-5f3a" in done.stdout, "a chart for alice, of the group")
+    refused = as_user("mallory", CHART, expect=69)
+    check("no warmfork daemon answered" in refused.stderr, "mallory, not of the group, is refused")
+    wait_until(lambda: "1 jobs answered" in shown("StatusText"), "the status line follows")
+    check(True, f"STATUS: {shown('StatusText')}")
+
+
+def memory() -> None:
+    pid = shown("MainPID")
+    done = as_user("alice", BOMB, "--memory", "256M", expect=137)
+    check(pid == shown("MainPID") and shown("ActiveState") == "active", f"a memory bomb: {done.stderr.strip()[-120:]}")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+
+
+def logs() -> None:
+    lines = journal()
+    finished = [line for line in lines if 'event="job finished"' in line["MESSAGE"]]
+    check(len(finished) == 3 and all(line["PRIORITY"] == "6" for line in finished), "a line with priority info for each job")
+    check(sum("verdict=memory_limit" in line["MESSAGE"] for line in finished) == 1, "one of them with memory_limit")
+    alice = run("id", "-u", "alice").stdout.strip()
+    check(all(f"uid={alice}" in line["MESSAGE"] for line in finished), "each says whose job it was")
+    check(not any("token-5f3a" in line["MESSAGE"] for line in lines), "neither code nor output in the journal")
+
+
+def environment_is_clean() -> None:
+    told = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "INVOCATION_ID")
+    pid = shown("MainPID")
+    children = run("pgrep", "-u", "warmfork").stdout.split()
+    for child in set(children) - {pid}:
+        environ = Path(f"/proc/{child}/environ").read_bytes().decode("utf-8", "replace")
+        assert not any(name in environ for name in told), f"{child}: {environ!r}"
+    check(len(children) > 3, f"{len(children) - 1} processes of templates and workers know nothing of the manager's sockets")
+
+
+def watchdog() -> None:
+    pid, restarts = shown("MainPID"), int(shown("NRestarts"))
+    os.kill(int(pid), signal.SIGSTOP)
+    took_s = wait_until(lambda: serves_as(pid), "a new daemon after the watchdog killed the hung one", WATCHDOG_S * 3 + 20)
+    check(int(shown("NRestarts")) == restarts + 1, f"a hung daemon was killed and served again after {took_s:.1f} s")
+    check(any("Watchdog timeout" in line["MESSAGE"] for line in journal()), "by the watchdog")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+
+
+def killed() -> None:
+    pid = shown("MainPID")
+    os.kill(int(pid), signal.SIGKILL)
+    took_s = wait_until(lambda: serves_as(pid), "a new daemon")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+    check(True, f"kill -9: served again after {took_s:.1f} s; a chart, verified with the key from before")
+
+
+def reload() -> None:
+    pid = shown("MainPID")
+    Path("/etc/warmfork/warmfork.toml").write_text("[limits]\ntimeout_s = 7\n")
+    run("systemctl", "reload", "warmfork")
+    wait_until(lambda: shown("ActiveState") == "active", "active again")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+    check(pid == shown("MainPID"), "reload: the same daemon serves on")
+    Path("/etc/warmfork/warmfork.toml").unlink()
+
+
+def stop() -> None:
+    command = ("runuser", "-u", "alice", "--", PYTHON, "-m", "warmfork", "run", "-")
+    slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert slow.stdin is not None
+    slow.stdin.write("import time\ntime.sleep(3)\nprint('finished')")
+    slow.stdin.close()
+    wait_until(lambda: "1 running" in shown("StatusText"), "the job runs")
+    run("systemctl", "stop", "warmfork")
+    slow.wait(20)
+    assert slow.stdout is not None
+    check(slow.stdout.read() == "finished\n", "stop lets a running job finish")
+    check(shown("Result") == "success" and not SOCKET.exists() and KEY.exists(), "stopped in order; the key stays")
+    check(run("pgrep", "-u", "warmfork", expect=1).stdout == "", "no process is left")
+
+
+def bad_configuration() -> None:
+    file = Path("/etc/warmfork/warmfork.toml")
+    file.write_text("[limits]\ntimeout = 7\n")
+    run("systemctl", "start", "warmfork", expect=1)
+    check(shown("ExecMainStatus") == "2" and shown("NRestarts") == "0", "a wrong configuration: exit 2, no restart")
+    check(any("limits.timeout_s" in line["MESSAGE"] for line in journal()), "the journal names what was meant")
+    file.unlink()
+    run("systemctl", "reset-failed", "warmfork")
+
+
+def credential() -> None:
+    store = Path("/etc/credstore")
+    store.mkdir(mode=0o700, exist_ok=True)
+    (store / "warmfork.key").write_bytes(bytes(range(32)))
+    run("systemctl", "start", "warmfork")
+    check(KEY.read_bytes() == bytes(range(32)), "the credential is the key, and beside the socket for clients")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+    run("systemctl", "stop", "warmfork")
+    (store / "warmfork.key").unlink()
+
+
+def socket_activation() -> None:
+    run(PYTHON, "-m", "warmfork", "install-service", "--yes", "--socket")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "warmfork.socket")
+    inode = SOCKET.stat().st_ino
+    check(shown("ActiveState") == "inactive", "the socket is there and the daemon is not")
+    code = "import warmfork\nwith warmfork.Client(connect_timeout_s=60) as client: print(client.execute('print(6 * 7)').stdout)"
+    done = run("runuser", "-u", "alice", "--", PYTHON, "-c", code)
+    check(done.stdout.strip() == "42", "the first client starts it, and is answered")
+    run("systemctl", "restart", "warmfork")
+    as_user("alice", CHART, "--out", "/home/alice/charts")
+    check(SOCKET.stat().st_ino == inode, "the socket outlives a restart")
+    as_user("mallory", CHART, expect=69)
+    run("systemctl", "stop", "warmfork.socket", "warmfork")
+
+
+STEPS: tuple[Callable[[], None], ...] = (
+    install,
+    start,
+    access,
+    memory,
+    logs,
+    environment_is_clean,
+    watchdog,
+    killed,
+    reload,
+    stop,
+    bad_configuration,
+    credential,
+    socket_activation,
+)
+
+
+def main(names: list[str]) -> int:
+    """Every step in order, or those named."""
+    for step in STEPS:
+        if names and step.__name__ not in names:
+            continue
+        print(f"-- {step.__name__}", flush=True)
+        try:
+            step()
+        except AssertionError as problem:
+            print(f"   NOT: {problem}")
+            print(run("journalctl", "-u", "warmfork", "--no-pager", "-o", "cat", "-n", "30", expect=None).stdout)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
