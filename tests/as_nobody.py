@@ -18,8 +18,10 @@ _READ_ONLY = calls.MOUNT_ATTR_RDONLY | calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATT
 
 
 def _more() -> list[str]:
-    # By this file Python finds out, when it starts, that it stands in a virtual environment.
-    return [path for path in (os.path.join(sys.prefix, "pyvenv.cfg"),) if os.path.exists(path)]
+    # By this file Python finds out, when it starts, that it stands in a virtual environment; its program may be the last of
+    # a chain of links, which all lead into this directory.
+    wanted = (os.path.join(sys.prefix, "pyvenv.cfg"), os.path.dirname(os.path.realpath(sys.executable)))
+    return [path for path in wanted if os.path.exists(path)]
 
 
 def main(shared_dir: str, arguments: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,13 +13,12 @@ from typing import Any, Self, Unpack, cast
 import zmq
 import zmq.asyncio
 
-from warmfork.curve import ClientKeys
+from warmfork.curve import ClientKeys, keep_checked
 from warmfork.discovery import Whereabouts, nobody_listens, unreachable
 from warmfork.errors import DaemonUnreachable, ProtocolError, ReplyTimeout
 from warmfork.exchange import (
     build_request,
     check_reply,
-    lost_result,
     new_id,
     require_redaction,
     result_from,
@@ -26,6 +26,7 @@ from warmfork.exchange import (
 )
 from warmfork.link import Disconnected
 from warmfork.results import Result
+from warmfork.retrying import Attempts
 from warmfork.streaming import ExecuteArguments, OnOutput, OutputFeed, Run
 from warmfork.wire.messages import decode_reply, encode_request
 from warmfork.wire.records import (
@@ -59,6 +60,7 @@ class _AsyncLink:
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        keep_checked(self._socket)
         if curve is not None:
             curve.put_on(self._socket, address)
         self._socket.connect(address)
@@ -177,6 +179,10 @@ class AsyncClient:
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
         redact: bool = False,
+        tenant: str = "",
+        priority: str = "interactive",
+        retries: int | None = None,
+        retry_for_s: float | None = None,
         on_output: OnOutput | None = None,
     ) -> Result:
         """Run code in a fresh worker; arguments, result and errors as for ``Client.execute``.
@@ -198,17 +204,40 @@ class AsyncClient:
             job_id=job_id,
             redact=redact,
             stream=on_output is not None,
+            tenant=tenant,
+            priority=priority,
         )
         feed = OutputFeed(on_output)
+        attempts = Attempts(request, retries, retry_for_s, time.monotonic())
+        while True:
+            try:
+                result = await self._attempt(attempts, feed)
+            except DaemonUnreachable:
+                pause_s = attempts.after_silence(time.monotonic())
+                if pause_s is None and not attempts.resending:
+                    raise
+                result = attempts.lost()
+            else:
+                pause_s = attempts.after(result, time.monotonic())
+            if pause_s is None:
+                return feed.finish(result or attempts.lost())
+            await asyncio.sleep(pause_s)
+
+    async def _attempt(self, attempts: Attempts, feed: OutputFeed) -> Result | None:
+        """Submit the job, or submit it again, and wait; None where the connection ended before the reply."""
         link = await self._connected()
         assert link.hello is not None
+        request = attempts.begin(time.monotonic())
+        if attempts.resending and not attempts.knows_us(link.hello.instance):
+            return attempts.lost()
         if request.redact:
             require_redaction(link.hello)
+        attempts.sent(link.hello.instance)
         wait_s = wait_s_for(request, link.hello)
         try:
             reply = await link.ask(request, wait_s, send_s=self._where.connect_timeout_s, on_output=feed.take)
         except Disconnected:
-            return feed.finish(lost_result(request.id))
+            return None
         except TimeoutError:
             self._cancel_later(request.id)
             raise ReplyTimeout(
@@ -217,7 +246,7 @@ class AsyncClient:
         except asyncio.CancelledError:
             self._cancel_later(request.id)
             raise
-        return feed.finish(result_from(reply, request.id, link.key))
+        return result_from(reply, request.id, link.key)
 
     def stream(self, code: str, **arguments: Unpack[ExecuteArguments]) -> Run:
         """Run code and read its output while it runs; arguments as for ``execute``.

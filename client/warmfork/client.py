@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,10 @@ import zmq
 
 from warmfork.curve import ClientKeys
 from warmfork.discovery import Whereabouts, nobody_listens, unreachable
-from warmfork.errors import ProtocolError, ReplyTimeout
+from warmfork.errors import DaemonUnreachable, ProtocolError, ReplyTimeout
 from warmfork.exchange import (
     build_request,
     check_reply,
-    lost_result,
     new_id,
     require_redaction,
     result_from,
@@ -26,6 +26,7 @@ from warmfork.exchange import (
 )
 from warmfork.link import Disconnected, Link
 from warmfork.results import Result
+from warmfork.retrying import Attempts
 from warmfork.streaming import OnOutput, OutputFeed
 from warmfork.wire.messages import encode_request
 from warmfork.wire.records import (
@@ -111,6 +112,10 @@ class Client:
         rc: Mapping[str, Any] | None = None,
         job_id: str | None = None,
         redact: bool = False,
+        tenant: str = "",
+        priority: str = "interactive",
+        retries: int | None = None,
+        retry_for_s: float | None = None,
         on_output: OnOutput | None = None,
     ) -> Result:
         """Run code in a fresh worker and wait for its result.
@@ -130,6 +135,13 @@ class Client:
             job_id: 32 hexadecimal digits, to cancel the job by from elsewhere; random without it.
             redact: mask secrets in stdout, stderr and the error before they leave the daemon. A daemon that is set to
                 redact always does.
+            tenant: on whose behalf, at most 64 characters: tenants of one user (or key) take turns. It divides what the
+                user gets and takes nothing from others.
+            priority: ``interactive``, or ``batch``: after every interactive job of the same tenant.
+            retries: further attempts for a job that was rejected, that is lost and certainly did not run, or that found no
+                daemon, after the time that the daemon names and a random one. None: as many as ``retry_for_s`` lets.
+            retry_for_s: seconds from now in which such an attempt may begin. Without both there is none. All attempts lie
+                within ``deadline_s``.
             on_output: called in this thread with ``"stdout"`` or ``"stderr"`` and the next text of it, while the job
                 runs; all together it is what the result has. With redaction, all of it comes at the end. An exception
                 that it raises is logged, and it is not called again.
@@ -160,17 +172,40 @@ class Client:
             job_id=job_id,
             redact=redact,
             stream=on_output is not None,
+            tenant=tenant,
+            priority=priority,
         )
         feed = OutputFeed(on_output)
+        attempts = Attempts(request, retries, retry_for_s, time.monotonic())
+        while True:
+            try:
+                result = self._attempt(attempts, feed)
+            except DaemonUnreachable:
+                pause_s = attempts.after_silence(time.monotonic())
+                if pause_s is None and not attempts.resending:
+                    raise
+                result = attempts.lost()
+            else:
+                pause_s = attempts.after(result, time.monotonic())
+            if pause_s is None:
+                return feed.finish(result or attempts.lost())
+            time.sleep(pause_s)
+
+    def _attempt(self, attempts: Attempts, feed: OutputFeed) -> Result | None:
+        """Submit the job, or submit it again, and wait; None where the connection ended before the reply."""
+        request = attempts.begin(time.monotonic())
+        if attempts.resending and not attempts.knows_us(self._known_hello().instance):
+            return attempts.lost()
         if request.redact:
             require_redaction(self._known_hello())
         link, daemon = self._submit(request)
+        attempts.sent(daemon.hello.instance)
         wait_s = wait_s_for(request, daemon.hello)
         try:
             reply = link.receive(request.id, wait_s, feed.take)
         except Disconnected:
             self._forget_daemon(link)
-            return feed.finish(lost_result(request.id))
+            return None
         except BaseException:
             self._cancel_quietly(request.id, daemon)
             self._forget(link)
@@ -182,7 +217,7 @@ class Client:
                 f"no reply to job {request.id.hex()} within {wait_s:g} s; the daemon was asked to cancel it. It may have run"
             )
         self._give_back(link)
-        return feed.finish(result_from(reply, request.id, daemon.key))
+        return result_from(reply, request.id, daemon.key)
 
     def cancel(self, job_id: str) -> str:
         """End a job of the same user: ``"queued"`` or ``"running"`` says where it was, ``"unknown"`` that it is not there.

@@ -44,12 +44,11 @@ class ClientKeys:
     secret: bytes = field(repr=False)
 
     def put_on(self, socket: zmq.Socket[Any], address: str) -> None:
-        """Let a socket that will be connected to ``address`` speak to this daemon alone, and notice a dead network."""
+        """Let a socket that will be connected to ``address`` speak to this daemon alone."""
         socket.curve_serverkey = self.server
         socket.curve_publickey = self.public
         socket.curve_secretkey = self.secret
         allow_ipv6(socket, address)
-        keep_checked(socket)
 
 
 def allow_ipv6(socket: zmq.Socket[Any], address: str) -> None:
@@ -59,9 +58,14 @@ def allow_ipv6(socket: zmq.Socket[Any], address: str) -> None:
 
 
 def keep_checked(socket: zmq.Socket[Any]) -> None:
-    """Let a TCP socket ask its peers every 10 s whether they are there, and drop those silent for 30 s."""
+    """Let a socket ask its peers every 10 s whether they are there, and drop those silent for 30 s; they do the same.
+
+    ZeroMQ's own thread answers, whatever the program does meanwhile: silent is who is stopped, cut off, or reads nothing
+    until every buffer is full.
+    """
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
 
 
 def checked_key(text: str | bytes, what: str) -> bytes:

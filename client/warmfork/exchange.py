@@ -13,6 +13,7 @@ from warmfork.wire import limits
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import (
     FORMATS,
+    PRIORITIES,
     ErrorReply,
     ExecuteRequest,
     HelloReply,
@@ -49,6 +50,8 @@ def build_request(
     job_id: str | None,
     redact: bool | None = False,
     stream: bool = False,
+    tenant: str = "",
+    priority: str = PRIORITIES[0],
 ) -> ExecuteRequest:
     """The request for these arguments of ``execute``.
 
@@ -68,6 +71,10 @@ def build_request(
             raise ValueError(f"{name} is {number!r}; give seconds from 0.001 to {limits.TIMEOUT_S_MAX:g}")
     if memory_bytes is not None and (type(memory_bytes) is not int or not 1 <= memory_bytes <= limits.MEMORY_BYTES_MAX):
         raise ValueError(f"memory_bytes is {memory_bytes!r}; give a positive whole number of bytes, such as 512 << 20")
+    if not isinstance(tenant, str) or len(tenant) > limits.TENANT_CHARS_MAX:
+        raise ValueError(f"tenant is {tenant!r}; give a text of at most {limits.TENANT_CHARS_MAX} characters")
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority is {priority!r}; give one of {', '.join(PRIORITIES)}")
     return ExecuteRequest(
         id=new_id() if job_id is None else _id_from(job_id),
         code=code.encode("utf-8", "surrogatepass"),
@@ -83,6 +90,8 @@ def build_request(
         rc=dict(rc or {}),
         redact=bool(redact),
         stream=stream,
+        tenant=tenant,
+        priority=priority,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import zmq
 
-from warmfork.curve import ClientKeys
+from warmfork.curve import ClientKeys, keep_checked
 from warmfork.wire.messages import decode_reply
 from warmfork.wire.records import OutputReply, Reply
 
@@ -39,6 +39,7 @@ class Link:
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
+        keep_checked(self._socket)
         if curve is not None:
             curve.put_on(self._socket, address)
         self._socket.connect(address)

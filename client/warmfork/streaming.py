@@ -41,6 +41,10 @@ class ExecuteArguments(TypedDict, total=False):
     rc: Mapping[str, Any] | None
     job_id: str | None
     redact: bool
+    tenant: str
+    priority: str
+    retries: int | None
+    retry_for_s: float | None
 
 
 class _Stream:

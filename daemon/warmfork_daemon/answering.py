@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from warmfork.errors import ProtocolError
-from warmfork.results import ErrorInfo
+from warmfork.results import ErrorInfo, Verdict
 from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, request_id_of
 from warmfork.wire.messages import encode_reply
 from warmfork.wire.records import ErrorReply, ResultReply
@@ -26,6 +26,16 @@ def frames_of(reply: ResultReply) -> Frames:
         message = f"The job ended as {reply.verdict}, but its result could not be written down: {problem}."
         error = ErrorInfo("NotSent", message[:_MESSAGE_CHARS_MAX])
         return encode_reply(ResultReply(reply.id, "lost", error=error, retry_safe=False))
+
+
+def not_delivered(job_id: bytes, verdict: Verdict) -> Frames:
+    """What a client gets in place of a result that there was no room to keep until it would take it."""
+    message = (
+        f"The job ended as {verdict}, but its client took no replies for so long that the result was dropped. "
+        "It ran: a retry is not safe if it has effects outside."
+    )
+    error = ErrorInfo("NotDelivered", message)
+    return encode_reply(ResultReply(job_id, "lost", error=error, retry_safe=False))
 
 
 def error_for(problem: ProtocolError, frames: list[memoryview]) -> ErrorReply:

@@ -18,7 +18,7 @@ from typing import Any
 
 from warmfork.errors import GuardRefused, WarmforkError
 from warmfork.trees import wipe_tree
-from warmfork_daemon import hardening
+from warmfork_daemon import descriptors, hardening
 from warmfork_daemon.config import load
 from warmfork_daemon.main import with_signals
 from warmfork_daemon.resolve import resolved
@@ -44,6 +44,7 @@ def run_embedded(lifeline_fd: int) -> int:
     path = tempfile.mkdtemp(prefix="warmfork-", dir=base if base and os.access(base, os.W_OK) else None)
     try:
         hardening.refuse_dumps()
+        descriptors.raise_limit()
         config = resolved(load(environ={}, overrides={"runtime_dir": path, "lifecycle.drain_s": 0.0, **order["settings"]}))
         directory = RuntimeDirectory(path)
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,18 +21,20 @@ from warmfork.wire import limits
 from warmfork.wire.messages import encode_reply
 from warmfork.wire.records import CancelReply
 from warmfork_daemon.access import TCP, TcpAccess
+from warmfork_daemon.connections import Connections
+from warmfork_daemon.outbox import Frames, Outbox, Sent
 from warmfork_daemon.reactor import Reactor
 from warmfork_daemon.zap import DOMAIN, Doorkeeper
 
+__all__ = ["Frames", "Frontend", "Peer", "group_id_of"]
+
 _MESSAGES_A_TURN: Final = 32
-_SMALL_BYTES: Final = 16 * limits.KIB
+_QUEUED_MAX: Final = 64  # messages in ZeroMQ's queue of one peer; big ones are bounded in bytes by the outbox
 _LINGER_MS: Final = 1_000
 _HANDSHAKE_MS: Final = 5_000
 
 _PROBE: Final = encode_reply(CancelReply(b"\xff" * limits.JOB_ID_BYTES, "unknown"))
 """A reply that nobody has asked for, which every client drops."""
-
-Frames = Sequence[bytes | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Frontend:
         self._sockets: list[zmq.Socket[Any]] = []
         self._activated: set[zmq.Socket[Any]] = set()
         self._doorkeeper: Doorkeeper | None = None
+        self.outbox = Outbox(reactor, self._transmit)
+        self.connections = Connections(context, reactor)
 
     @property
     def bound(self) -> bool:
@@ -106,6 +110,10 @@ class Frontend:
         socket.setsockopt(zmq.LINGER, _LINGER_MS)
         socket.setsockopt(zmq.MAXMSGSIZE, limits.PART_BYTES_MAX)
         socket.setsockopt(zmq.RCVHWM, 100)
+        socket.setsockopt(zmq.SNDHWM, _QUEUED_MAX)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+        keep_checked(socket)
+        self.connections.watch(socket)
         over_tcp = address.startswith(TCP)
         try:
             if over_tcp:
@@ -136,8 +144,6 @@ class Frontend:
         socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         # Without it, ZeroMQ lets every key in where it finds no doorkeeper to ask.
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
-        keep_checked(socket)
         allow_ipv6(socket, address)
         socket.bind(address)
 
@@ -147,6 +153,7 @@ class Frontend:
                 frames: list[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
+            self.connections.heard(int(frames[0].get(zmq.SRCFD)))
             if len(frames) < 2:
                 continue
             peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
@@ -163,18 +170,38 @@ class Frontend:
         name = self._access.names.get(key.encode())
         return None if name is None else Peer(index, frame.bytes, -1, -1, key, name)
 
-    def send(self, peer: Peer, frames: Frames) -> bool:
-        """Send a reply. False when the peer is gone or takes nothing more; the reply is dropped then."""
-        big = any(len(frame) > _SMALL_BYTES for frame in frames)
-        try:
-            self._sockets[peer.socket].send_multipart([peer.routing_id, *frames], zmq.NOBLOCK, copy=not big)
-        except zmq.ZMQError:
-            return False
-        return True
+    def send(self, peer: Peer, frames: Frames, instead: Callable[[], Frames] | None = None) -> bool:
+        """Send a reply, now or when the peer takes it, within the bounds of the outbox.
+
+        Args:
+            peer: whom to.
+            frames: the reply.
+            instead: makes the short reply that goes out where there is no room to keep this one.
+
+        Returns:
+            False when the peer is gone; the reply is dropped then.
+        """
+        return self.outbox.send(peer, frames, instead)
 
     def send_now(self, peer: Peer, frames: Frames) -> bool:
         """Send something that may as well not arrive. False when the peer takes nothing more right now."""
-        return self.send(peer, frames)
+        return self.outbox.send_now(peer, frames)
+
+    def _transmit(self, peer: Peer, frames: Frames, big: bool) -> tuple[Sent, zmq.MessageTracker | None]:
+        parts: list[Any] = [peer.routing_id, *frames]
+        tracker = None
+        if big:
+            # The pipe is emptied in order: when the biggest part has left, there is little behind it.
+            biggest = max(range(1, len(parts)), key=lambda index: len(parts[index]))
+            parts[biggest] = zmq.Frame(parts[biggest], track=True, copy=False, copy_threshold=0)
+            tracker = parts[biggest].tracker
+        try:
+            self._sockets[peer.socket].send_multipart(parts, zmq.NOBLOCK, copy=not big)
+        except zmq.Again:
+            return Sent.FULL, None
+        except zmq.ZMQError:  # EHOSTUNREACH; ENOTSOCK once it is closed
+            return Sent.GONE, None
+        return Sent.YES, tracker
 
     def reaches(self, peer: Peer) -> bool:
         """False once the peer's connection has ended. A ROUTER tells it only by failing to send, so something is sent."""
@@ -186,6 +213,8 @@ class Frontend:
 
     def close(self) -> None:
         """Close every socket; replies already sent get a second to leave."""
+        self.outbox.close()
+        self.connections.close()
         for socket in self._sockets:
             self._reactor.unwatch_socket(socket)
             with contextlib.suppress(zmq.ZMQError):

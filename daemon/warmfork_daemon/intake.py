@@ -189,13 +189,18 @@ class Intake:
         """A job was answered. What did not run may be sent again, and is not remembered."""
         if job.dispatched_s and reply.verdict not in ("rejected", "cancelled"):
             self._run_times.add(reply.usage.wall_s)
-        if reply.verdict != "rejected" and not reply.retry_safe and self._config.results.recent_jobs:
+        if reply.verdict != "rejected" and not reply.retry_safe:
             self._recent.remember(job.key, digest_of(job.request), frames, monotonic_s())
 
     def _end_abandoned(self, job: Job) -> None:
         log.info("job abandoned by its client", extra=told(job=job.request.id.hex()))
         if self._cancel(job.key, ", because its client is gone,") == "queued":
             self._recent.forget(job.key)  # it did not run: whoever comes too late for it can have it run
+
+    @property
+    def recent_bytes(self) -> int:
+        """What the kept results hold."""
+        return self._recent.bytes
 
     def status(self) -> dict[str, int]:
         """Counts for ``status``."""

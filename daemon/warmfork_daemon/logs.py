@@ -44,10 +44,14 @@ def told(**fields: object) -> dict[str, Mapping[str, object]]:
 
 def escaped(text: str, chars_max: int = _VALUE_CHARS[0]) -> str:
     """``text`` cut to ``chars_max``, with everything but printable characters as an escape such as ``\\x1b``."""
-    cut = text[:chars_max]
-    if not cut.isprintable():
-        cut = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    return cut if len(text) <= chars_max else f"{cut}... ({len(text) - chars_max} more)"
+    text = _cut(text, chars_max)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cut(text: str, chars_max: int) -> str:
+    return text if len(text) <= chars_max else f"{text[:chars_max]}... ({len(text) - chars_max} more)"
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -107,13 +111,13 @@ def _as_text(value: object, chars_max: int) -> str:
     text = str(value)
     if len(text) <= chars_max and _PLAIN.fullmatch(text):
         return text
-    return '"' + escaped(text, chars_max).replace('"', '\\"') + '"'
+    return '"' + escaped(text.replace("\\", "\\\\").replace('"', '\\"'), chars_max) + '"'
 
 
 def _as_json(value: object, chars_max: int) -> object:
     if value is None or isinstance(value, (bool, int)):
         return value
-    return round(value, 6) if isinstance(value, float) else escaped(str(value), chars_max)
+    return round(value, 6) if isinstance(value, float) else _cut(str(value), chars_max)
 
 
 class LineHandler(logging.Handler):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from warmfork.errors import ConfigError, RequestRefused
-from warmfork_daemon import hardening, logs
+from warmfork_daemon import descriptors, hardening, logs
 from warmfork_daemon.activation import take_activated
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
@@ -51,6 +51,7 @@ def serve(
     if group_id is None and config.system:
         group_id = os.getegid()  # the service's own group is who may use it
     hardening.refuse_dumps()
+    descriptors.raise_limit()
     directory = RuntimeDirectory(
         config.runtime_dir or default_runtime_dir(environ, config.system),
         system=config.system,
@@ -59,8 +60,8 @@ def serve(
     try:
         if config.system and group_id is not None:
             _open_to_group(directory, group_id)
-        credential = Path(environ.get("CREDENTIALS_DIRECTORY", ""), KEY_CREDENTIAL)
-        if not config.key_file and credential.is_absolute() and credential.exists():
+        credential = None if config.key_file else _credential(environ)
+        if credential is not None:
             key = directory.publish_key(credential, group_id)
         else:
             key = directory.key(config.key_file, group_id)
@@ -78,6 +79,7 @@ def serve(
         )
         reporter = ServiceReporter(supervisor.reactor, notifier, supervisor.summary, supervisor.template_answers)
         supervisor.on_serving, supervisor.on_stopping = reporter.serving, reporter.stopping
+        supervisor.on_reloading, supervisor.on_reloaded = reporter.reloading, reporter.reloaded
         supervisor.load_config = load_config
         signal_ends = with_signals(supervisor)
         supervisor.run()
@@ -86,6 +88,19 @@ def serve(
         directory.close()
         notifier.close()
     return 0
+
+
+def _credential(environ: Mapping[str, str]) -> Path | None:
+    """The credential with the key; None where the service manager passed none."""
+    path = Path(environ.get("CREDENTIALS_DIRECTORY", ""), KEY_CREDENTIAL)
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as problem:  # in a container systemd may be unable to mount what it made: nothing is passed then
+        log.warning("credentials cannot be read; going on without", extra=told(problem=problem))
+        return None
+    return path if path.is_absolute() else None
 
 
 def _open_to_group(directory: RuntimeDirectory, group_id: int) -> None:

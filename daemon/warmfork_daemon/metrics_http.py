@@ -30,7 +30,7 @@ _DISCARD_BYTES_MAX: Final = 256 * 1024
 _READ_BYTES: Final = 16 * 1024
 _SEND_BYTES: Final = 256 * 1024
 _PAGE_KEPT_S: Final = 0.5
-_BACKLOG: Final = 8
+_BACKLOG: Final = 64
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) ([!-~]{1,1024}) HTTP/1\.[01]")
 _HOST: Final = re.compile(rb"^host:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)

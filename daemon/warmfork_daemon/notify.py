@@ -122,14 +122,20 @@ class ServiceReporter:
                 self._beat()
 
     def serving(self) -> None:
-        """The daemon listens, or is back from a reload, done or refused."""
+        """The daemon listens."""
         self._mode, self._told = "serving", self._summary()
         self._notifier.ready(self._told)
 
     def reloading(self) -> None:
-        """A reload begins; ``serving`` must follow."""
-        self._mode = "reloading"
-        self._notifier.reloading()
+        """A reload begins; ``reloaded`` must follow."""
+        if self._mode == "serving":
+            self._mode = "reloading"
+            self._notifier.reloading()
+
+    def reloaded(self) -> None:
+        """It is over, done or refused; the daemon serves in either case."""
+        if self._mode == "reloading":
+            self.serving()
 
     def stopping(self) -> None:
         """The daemon drains and ends; told once."""

@@ -8,7 +8,8 @@ There is a line for each template, so that jobs of one that has no worker free d
 ``oldest(besides)`` names the template of the job whose turn it is, ``take(template)`` takes it.
 
 Room. One owner may hold at most ``owner_share`` of the queue while it is alone, and less the more others hold: its bound
-is in proportion to the room that is left. So there is always room for a newcomer, whoever filled the rest.
+is in proportion to the room that is left. With a share of one half a flood leaves half of the queue to others, and a second
+one half of that.
 """
 
 from __future__ import annotations

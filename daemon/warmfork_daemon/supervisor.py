@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -28,9 +29,10 @@ from warmfork.wire.records import (
 )
 from warmfork_daemon.access import load_access
 from warmfork_daemon.admission import admit
-from warmfork_daemon.answering import error_for, frames_of
+from warmfork_daemon.answering import error_for, frames_of, not_delivered
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
+from warmfork_daemon.connections import PileWatch
 from warmfork_daemon.frontend import Frontend, Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.intake import Intake
@@ -55,6 +57,7 @@ from warmfork_daemon.worker import Worker
 log = logging.getLogger("warmfork.supervisor")
 
 _EXPIRY_TURN_S: Final = 0.25
+_PILE_BYTES_MAX: Final = 512 << 20  # of messages that are not whole yet; besides what running jobs may report
 _FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
@@ -73,6 +76,7 @@ class Supervisor:
 
     Attributes:
         on_serving: called once when the daemon listens.
+        on_reloading, on_reloaded: called around each reload, whether it succeeds or not.
         on_stopping: called when it begins to end, once or more.
         load_config: reads the configuration anew; None where there is nothing to read it from.
         addresses: where it listens.
@@ -104,6 +108,8 @@ class Supervisor:
         self._draining = False
         self.load_config: Callable[[], Config] | None = None
         self.on_serving: Callable[[], None] = lambda: None
+        self.on_reloading: Callable[[], None] = lambda: None
+        self.on_reloaded: Callable[[], None] = lambda: None
         self.on_stopping: Callable[[], None] = lambda: None
         self.addresses = list(dict.fromkeys([f"ipc://{directory.socket_path}", *config.endpoints, *activated]))
         events = PoolEvents(
@@ -123,6 +129,7 @@ class Supervisor:
         self._intake = Intake(config, self.reactor, self._frontend, self._runner, weights, self._cancel)
         self._queue = self._intake.queue
         self._counts = Tally(kills=self._runner.kills)
+        self._frontend.outbox.on_dropped = self._count_undelivered
         self._metrics: PageServer | None = None
         self._selftest = SelfTest(config, self._pools, self._runner.run, self._on_proved, self._on_guard_refused)
 
@@ -152,8 +159,15 @@ class Supervisor:
         """
         if self.load_config is None:
             raise RequestRefused("not_reloadable", "this daemon has no configuration to read: a program started it")
+        self.on_reloading()
         try:
-            new = resolved(self.load_config())
+            return self._follow(self.load_config)
+        finally:
+            self.on_reloaded()
+
+    def _follow(self, load_config: Callable[[], Config]) -> Reloaded:
+        try:
+            new = resolved(load_config())
             guard_orders(new)
         except ConfigError as problem:
             log.error("reload refused, nothing changed: %s", problem)
@@ -224,6 +238,7 @@ class Supervisor:
                 self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
             ]
             log.info("serving at %s", ", ".join(self.addresses))
+            PileWatch(self.reactor, self._frontend.connections, self._accounted_bytes, self._pile_bytes_max())
             self.on_serving()
             self._pools.start_further()
         self._dispatch()
@@ -420,11 +435,23 @@ class Supervisor:
         self._counts.answer(job, reply)
         frames = frames_of(reply)
         # Everybody who asked gets it; delivered it is when one of them does.
-        delivered = sum(self._frontend.send(peer, frames) for peer in job.waiting) > 0
+        instead = partial(not_delivered, reply.id, reply.verdict)
+        delivered = sum(self._frontend.send(peer, frames, instead) for peer in job.waiting) > 0
         self._intake.ended(job, reply, frames)
         self._counts.undelivered += not delivered
         log_finished(job, reply, delivered=delivered)
         self._stop_if_done()
+
+    def _accounted_bytes(self) -> int:
+        """What the daemon holds and knows of: jobs that wait and run, replies that wait, kept results."""
+        running = sum(job.input_bytes for job, _ in self._runner.running_jobs)
+        return self._queue.bytes + running + self._frontend.outbox.bytes + self._intake.recent_bytes
+
+    def _pile_bytes_max(self) -> int:
+        return _PILE_BYTES_MAX + self._config.pool.running_max * self._config.limits.reply_bytes_max
+
+    def _count_undelivered(self) -> None:
+        self._counts.undelivered += 1
 
     def _send_output(self, peer: Peer, message: OutputReply) -> bool:
         return self._frontend.send_now(peer, encode_reply(message))

@@ -6,7 +6,7 @@ stride, the inverse of the weight: over any stretch in which two wait all the ti
 
     enters          pass = now + stride, before everyone of the same pass who has had a turn already
     has a turn      now = max(now, pass), pass = now + stride
-    turn undone     pass = now, before everyone
+    turn undone     before everyone, whatever their pass
     leaves          forgotten
 
 So a newcomer waits for no second turn of anybody, and whoever leaves and comes back at once has gained nothing: the pass
@@ -16,14 +16,14 @@ that a client makes up cost nothing. Whoever could not be served for a while (it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
 
-_FIRST: Final = 0
-_FRESH: Final = 1
-_SERVED: Final = 2
+_FRESH: Final = 0
+_SERVED: Final = 1
 
 
 class Turns(Generic[Name]):
@@ -59,7 +59,7 @@ class Turns(Generic[Name]):
 
     def undo(self, name: Name) -> None:
         """The latest turn of this name, which waits, did not count: it is next."""
-        self._places[name] = (self._now, _FIRST, -self._next())
+        self._places[name] = (-math.inf, _FRESH, -self._next())
 
     def first(self, names: Iterable[Name]) -> Name | None:
         """Whose turn it is among those of these names that wait; None where none does."""

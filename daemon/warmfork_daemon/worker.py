@@ -23,6 +23,7 @@ import psutil
 from warmfork.wire import stream
 from warmfork.wire.jobs import JobReport
 from warmfork_daemon.cgroups import JobCgroup
+from warmfork_daemon import descriptors
 from warmfork_daemon.job import Job
 from warmfork_daemon.lifecycle import WORKER, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
@@ -218,6 +219,7 @@ def make_worker(worker_id: int, slot: str, stdout_bytes: int, stderr_bytes: int)
             opened += os.pipe2(os.O_CLOEXEC)
         for fd in (channel_fd, opened[2], opened[4]):
             os.set_blocking(fd, False)
+        descriptors.refuse_reserved(opened)
     except OSError:
         for fd in opened:
             os.close(fd)

@@ -65,6 +65,8 @@ def _values(row: Any) -> st.SearchStrategy[Any]:
             one = printable.map(lambda text: "ipc:///" + text)
         case "loopback":
             one = st.integers(0, 65_535).map(lambda port: f"127.0.0.1:{port}")
+        case "weight":
+            one = st.from_regex(r"(key:)?[a-z][a-z0-9.-]{0,8}=[1-9]", fullmatch=True)
         case "group" | "user":
             one = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}\$?", fullmatch=True)
         case _:

@@ -1,7 +1,11 @@
-"""The queue is first come, first served, and its bounds and its accounting hold whatever happens to it."""
+"""The queue is served by turns, and its bounds and its accounting hold whatever happens to it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -12,10 +16,32 @@ from warmfork_daemon.queue import JobQueue
 
 
 def a_job(
-    number: int, *, uid: int = 1, pid: int = 1, input_bytes: int = 10, expires_s: float = 100.0, template: str = "a"
+    number: int,
+    *,
+    uid: int = 1,
+    input_bytes: int = 10,
+    expires_s: float = 100.0,
+    template: str = "a",
+    tenant: str = "",
+    priority: str = "interactive",
 ) -> Job:
     request = ExecuteRequest(number.to_bytes(16, "big"), b"")
-    return Job(request, Peer(0, b"r", uid, pid), "strict", 1.0, 1, input_bytes, 0.0, expires_s, template=template)
+    job = Job(request, Peer(0, b"r", uid, 1), "strict", 1.0, 1, input_bytes, 0.0, expires_s, template=template)
+    job.tenant, job.priority = tenant, priority
+    return job
+
+
+def filled(jobs: Iterable[Job], jobs_max: int = 100_000, **options: Any) -> JobQueue:
+    queue = JobQueue(jobs_max, 1 << 40, **options)
+    for job in jobs:
+        assert "" == queue.full_for(job)
+        queue.put(job)
+    return queue
+
+
+def numbers(queue: JobQueue, count: int) -> list[int]:
+    """The numbers of the next jobs, taken."""
+    return [int.from_bytes(job.request.id, "big") for job in (queue.take() for _ in range(count)) if job is not None]
 
 
 def test_first_come_first_served() -> None:
@@ -89,15 +115,6 @@ def test_the_same_id_of_another_user_is_another_job() -> None:
     assert [mine] == [queue.take()]
 
 
-def test_jobs_of_a_process() -> None:
-    """All jobs that a client process waits for are found, and no other's."""
-    queue = JobQueue(10, 1_000)
-    for number, pid in enumerate([7, 8, 7]):
-        queue.put(a_job(number, pid=pid))
-    assert [a_job(0).key, a_job(2).key] == queue.of_pid(7)
-    assert [] == queue.of_pid(9)
-
-
 def test_expiry() -> None:
     """Exactly the jobs whose time has come leave, in order, wherever they stand."""
     queue = JobQueue(10, 1_000)
@@ -121,8 +138,111 @@ def test_each_template_has_a_line() -> None:
     assert (None, 0, 0) == (queue.oldest(), len(queue), queue.bytes)
 
 
+def test_a_flood_of_one_owner_costs_another_no_job() -> None:
+    """Of 10,000 jobs of one owner none more is taken before the first of another, and then they alternate."""
+    queue = filled(a_job(number, uid=1) for number in range(10_000))
+    assert [0, 1, 2] == numbers(queue, 3)
+    for number in range(20_000, 20_003):
+        queue.put(a_job(number, uid=2))
+    assert [20_000, 3, 20_001, 4, 20_002, 5, 6] == numbers(queue, 7)
+
+
+def test_weights_of_owners() -> None:
+    """An owner of weight 3 has three jobs taken for each one of another."""
+    jobs = [a_job(number, uid=number % 2) for number in range(80)]
+    queue = filled(jobs, weight_of=lambda owner: 3.0 if owner == 1 else 1.0)
+    assert 30 == sum(number % 2 for number in numbers(queue, 40))
+
+
+def test_tenants_divide_their_owners_turns() -> None:
+    """However many tenants an owner declares, another owner has every second job taken."""
+    jobs = [a_job(number, uid=1, tenant=str(number % 5)) for number in range(20)]
+    queue = filled([*jobs, *(a_job(number, uid=2) for number in range(100, 106))])
+    assert [0, 100, 1, 101, 2, 102, 3, 103, 4, 104, 5, 105] == numbers(queue, 12)
+
+
+def test_a_flood_of_one_tenant_costs_another_no_job() -> None:
+    """Inside an owner its tenants take turns."""
+    queue = filled(a_job(number, tenant="flood") for number in range(1_000))
+    assert [0, 1] == numbers(queue, 2)
+    queue.put(a_job(5_000, tenant="other"))
+    assert [5_000, 2] == numbers(queue, 2)
+
+
+def test_priorities_rank_the_jobs_of_one_tenant() -> None:
+    """Interactive jobs go before all batch ones of their tenant, and before none of another's."""
+    jobs = [a_job(number, priority="batch") for number in range(3)]
+    jobs += [a_job(10, priority="interactive"), a_job(20, tenant="other", priority="batch")]
+    assert [10, 20, 0, 1, 2] == numbers(filled(jobs), 5)
+
+
+def test_templates_do_not_stand_in_each_others_way() -> None:
+    """The job whose turn it is may be of a template that has no worker; then the next owner's of another is taken."""
+    jobs = [a_job(1, uid=1, template="a"), a_job(2, uid=2, template="b"), a_job(3, uid=1, template="b")]
+    queue = filled(jobs)
+    assert ("a", "b") == (queue.oldest(), queue.oldest({"a"}))
+    assert [jobs[2], jobs[1], None] == [queue.take("b"), queue.take("b"), queue.take("b")]
+    assert jobs[0] is queue.take()
+
+
+def test_one_owner_alone_holds_its_share_and_no_more() -> None:
+    """With half of the queue for an owner that is alone, the other half stays free, and the reason says so."""
+    queue = filled((a_job(number) for number in range(50)), jobs_max=100, owner_share=0.5)
+    assert "50 jobs of this owner" in queue.full_for(a_job(50))
+    assert "" == queue.full_for(a_job(50, uid=2))
+
+
+def test_there_is_room_for_whoever_comes() -> None:
+    """One owner after the other fills what it may, and the next one has room, as long as halves last."""
+    queue = filled([], jobs_max=100, owner_share=0.5)
+    number = 0
+    for uid in range(6):
+        assert "" == queue.full_for(a_job(number, uid=uid))
+        while not queue.full_for(a_job(number, uid=uid)):
+            queue.put(a_job(number, uid=uid))
+            number += 1
+    assert [50, 25, 13, 6, 3, 2] == [jobs for jobs, _ in queue.owners.values()]
+
+
+def test_bytes_have_shares_too() -> None:
+    """An owner alone holds half of the bytes; its first job may be of any size that fits."""
+    queue = JobQueue(100, 1_000, owner_share=0.5)
+    assert "" == queue.full_for(a_job(0, input_bytes=900))
+    for number in range(5):
+        queue.put(a_job(number, input_bytes=100))
+    assert "hold 500 bytes" in queue.full_for(a_job(5, input_bytes=100))
+    assert "" == queue.full_for(a_job(5, uid=2, input_bytes=300))
+
+
+def test_a_declared_tenant_has_a_share_of_its_owner() -> None:
+    """One tenant cannot fill what its owner may hold."""
+    queue = filled([], jobs_max=100, owner_share=0.5)
+    number = 0
+    while not queue.full_for(a_job(number, tenant="flood")):
+        queue.put(a_job(number, tenant="flood"))
+        number += 1
+    assert "tenant 'flood'" in queue.full_for(a_job(number, tenant="flood"))
+    assert "" == queue.full_for(a_job(number, tenant="other"))
+
+
+@pytest.mark.parametrize(
+    ("uid", "tenant", "priority"), [(1, "", "batch"), (1, "x", "batch"), (2, "", "interactive"), (3, "", "batch")]
+)
+def test_ahead_is_what_is_taken_before(uid: int, tenant: str, priority: str) -> None:
+    """The number told for a job is how many are taken before it when nothing else comes, to within one turn of each."""
+    jobs = [
+        a_job(n, uid=1 + n % 2, tenant="x" if n % 3 else "", priority="batch" if n % 5 else "interactive")
+        for n in range(40)
+    ]
+    queue = filled(jobs)
+    last = a_job(99, uid=uid, tenant=tenant, priority=priority)
+    told = queue.ahead_of(last)
+    queue.put(last)
+    assert abs(told - numbers(queue, 41).index(99)) <= 3
+
+
 class QueueAgainstModel(RuleBasedStateMachine):
-    """Invariant: the queue holds what a plain list would, and ``bytes`` is the sum of its jobs."""
+    """Invariant: the queue holds what a plain list would, of one owner and tenant in its order; ``bytes`` is their sum."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,11 +252,15 @@ class QueueAgainstModel(RuleBasedStateMachine):
         self.count = 0
 
     @rule(
-        size=st.integers(0, 150), expires_s=st.integers(0, 10), uid=st.integers(1, 2), template=st.sampled_from("abc")
+        size=st.integers(0, 150),
+        expires_s=st.integers(0, 10),
+        uid=st.integers(1, 2),
+        tenant=st.sampled_from(["", "x"]),
+        template=st.sampled_from("abc"),
     )
-    def put(self, size: int, expires_s: int, uid: int, template: str) -> None:
+    def put(self, size: int, expires_s: int, uid: int, tenant: str, template: str) -> None:
         self.count += 1
-        job = a_job(self.count, uid=uid, input_bytes=size, expires_s=expires_s, template=template)
+        job = a_job(self.count, uid=uid, input_bytes=size, expires_s=expires_s, template=template, tenant=tenant)
         held = sum(waiting.input_bytes for waiting in self.model)
         full = len(self.model) >= 5 or (bool(self.model) and held + size > 100)
         assert full == bool(self.queue.full_for(job))
@@ -146,18 +270,31 @@ class QueueAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def take(self) -> None:
-        expected = self.model.pop(0) if self.model else None
-        assert expected is self.queue.take()
-        if expected is not None:
-            self.taken.append(expected)
+        template = self.queue.oldest()
+        job = self.queue.take()
+        assert bool(self.model) == (job is not None)
+        assert template == (job.template if job else None)
+        if job is not None:
+            self._taken(job, None)
 
     @rule(template=st.sampled_from("abc"))
     def take_of(self, template: str) -> None:
-        expected = next((job for job in self.model if job.template == template), None)
-        assert expected is self.queue.take(template)
-        if expected is not None:
-            self.model.remove(expected)
-            self.taken.append(expected)
+        job = self.queue.take(template)
+        assert any(waiting.template == template for waiting in self.model) == (job is not None)
+        if job is not None:
+            self._taken(job, template)
+
+    def _taken(self, job: Job, template: str | None) -> None:
+        """A job that was taken is the first of its owner, tenant and template, and of those that were looked at."""
+        alike = [
+            waiting
+            for waiting in self.model
+            if (waiting.peer.owner, waiting.tenant) == (job.peer.owner, job.tenant)
+            and template in (None, waiting.template)
+        ]
+        assert job is alike[0]
+        self.model.remove(job)
+        self.taken.append(job)
 
     @precondition(lambda self: self.taken)
     @rule()
@@ -165,6 +302,8 @@ class QueueAgainstModel(RuleBasedStateMachine):
         job = self.taken.pop()
         self.queue.put_back(job)
         self.model.insert(0, job)
+        assert job is self.queue.take()
+        self.queue.put_back(job)
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
@@ -184,9 +323,12 @@ class QueueAgainstModel(RuleBasedStateMachine):
         assert len(self.model) == len(self.queue)
         assert sum(job.input_bytes for job in self.model) == self.queue.bytes
         assert all(job.key in self.queue for job in self.model)
-        assert (self.model[0].template if self.model else None) == self.queue.oldest()
-        others = [job.template for job in self.model if job.template != "a"]
-        assert (others[0] if others else None) == self.queue.oldest(besides={"a"})
+        assert {job.peer.owner for job in self.model} == set(self.queue.owners)
+        assert sum(jobs for jobs, _ in self.queue.owners.values()) == len(self.model)
+        assert sum(held for _, held in self.queue.owners.values()) == self.queue.bytes
+        assert bool(self.model) == (self.queue.oldest() is not None)
+        others = {job.template for job in self.model if job.template != "a"}
+        assert bool(others) == (self.queue.oldest(besides={"a"}) in others)
 
 
 TestQueueAgainstModel = QueueAgainstModel.TestCase

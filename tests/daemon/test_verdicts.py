@@ -94,6 +94,7 @@ def test_the_longest_error_still_travels(outcome: str, letter: str) -> None:
 KILLS = [
     (KillReason.TIMEOUT, "timeout", "Timeout", ("2.5 s", "timeout_s", "Output so far is kept")),
     (KillReason.MEMORY, "memory_limit", "MemoryLimit", ("256 MiB", "memory_bytes", "killed")),
+    (KillReason.DISK, "disk_limit", "DiskLimit", ("kept more on disk", "smaller files")),
     (KillReason.CANCELLED, "cancelled", "Cancelled", ("cancelled while it ran, DETAIL",)),
     (KillReason.BAD_REPORT, "crashed", "BadReport", ("DETAIL", "could not be read", "lost")),
     (KillReason.STOPPING, "lost", "DaemonStopped", ("daemon stopped", "retry is not safe")),

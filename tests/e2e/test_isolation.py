@@ -71,7 +71,8 @@ def test_deep_trees_on_disk_are_wiped(unguarded: Client) -> None:
     code = "print(os.getcwd())\nfor _ in range(3000):\n    os.mkdir('d'); os.chdir('d')\nopen('f', 'w').write('x')"
     result = unguarded.execute(code, policy="off")
     slot = Path(result.stdout.strip()).parent
-    assert ("ok", 1) == (result.verdict, result.dropped.files)
+    # So many directories are more than a job may keep; a quick one ends before the daemon has looked.
+    assert (True, 1) == (result.verdict in ("ok", "disk_limit"), result.dropped.files)
     wait_until(lambda: not slot.exists(), "the slot is wiped")
     assert unguarded.execute("print(1)").ok
 

@@ -36,7 +36,9 @@ def main(pid: int) -> int:
                 print(f"NOT REFUSED {attempt.class_} {attempt.id}: {problem}\n{outcome.told()}")
         alive = client.execute("print(1 + 1)").stdout == "2\n"
     world.close()
-    print(f"{len(attempts)} attempts: {len(attempts) - bad - killed} refused, {killed} killed, {bad} not; daemon answers: {alive}")
+    print(
+        f"{len(attempts)} attempts: {len(attempts) - bad - killed} refused, {killed} killed, {bad} not; daemon answers: {alive}"
+    )
     return int(bad > 0 or not alive)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 
 import pytest
 
 from warmfork_worker import launch
+from warmfork_worker.kernel import proc
 from warmfork_worker.kernel.host_trees import HostTrees, host_trees
 from warmfork_worker.kernel.namespaces import Places, job_places
 
@@ -53,3 +55,11 @@ def test_trees_hold_what_the_interpreter_needs_and_none_twice() -> None:
 def test_the_jobs_directories_hide_no_tree(trees: tuple[str, ...], places: Places) -> None:
     """Where a tree stands below /tmp or /home/job, the job's directory goes elsewhere."""
     assert places == job_places(HostTrees(trees, (), ()))
+
+
+def test_memory_that_is_writable_and_executable_is_found() -> None:
+    """A page that could become code is named, and goes unnamed when it is gone."""
+    before = proc.writable_code()
+    with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC):
+        assert 1 == len(set(proc.writable_code()) - set(before))
+    assert before == proc.writable_code()

@@ -23,7 +23,7 @@ from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
 from warmfork_worker.entry import WorkerSetup, become_worker
 from warmfork_worker.fonts import FontReport, install_fonts
-from warmfork_worker.kernel import calls
+from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.launch import World, own_pid
@@ -92,6 +92,9 @@ class Template:
                 "a library started a thread after its import; a template with threads cannot fork safely\n"
             )
             os._exit(1)
+        for mapping in proc.writable_code():
+            # Workers would inherit it, and the guard's word that nothing a job writes becomes code would not hold.
+            sys.stderr.write(f"warmfork: a preloaded library keeps memory that is writable and executable: {mapping}\n")
         gc.collect()
         gc.freeze()
         if self._world.private:

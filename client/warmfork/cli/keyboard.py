@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import termios
@@ -34,7 +35,8 @@ class Keyboard:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._saved:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
+            with contextlib.suppress(termios.error):  # it is gone
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, self._saved)
 
     def read(self, timeout_s: float) -> list[str]:
         """Keys that were pressed, once there are some or the time is over; ``q`` when the terminal is gone."""

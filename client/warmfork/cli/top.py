@@ -61,7 +61,9 @@ def execute(args: argparse.Namespace) -> int:
             columns = os.environ.get("COLUMNS", "")
             width = int(columns) if columns.isdigit() and int(columns) else _WIDTH
             console = Console(file=sys.stdout, width=width, force_terminal=False, color_system=None)
-            console.print(draw(view_of(first), console, live=False))
+            with console.capture() as picture:
+                console.print(draw(view_of(first), console, live=False))
+            sys.stdout.write("\n".join(line.rstrip() for line in picture.get().splitlines()) + "\n")
             return 0
         poller = Poller(client, args.interval, first)
         poller.start()

@@ -25,10 +25,13 @@ def _open(name: str, flags: int) -> int:
 
 
 def read_own(name: str) -> bytes:
-    """The first 64 KiB of /proc/self/``name``. Raises OSError."""
+    """All of /proc/self/``name``. Raises OSError."""
     fd = _open(name, os.O_RDONLY)
     try:
-        return os.read(fd, 65_536)
+        pieces = []
+        while piece := os.read(fd, 65_536):
+            pieces.append(piece)
+        return b"".join(pieces)
     finally:
         os.close(fd)
 
@@ -62,6 +65,12 @@ def own_pid_outside() -> int:
 def thread_count() -> int:
     """Threads of this process by the kernel's count; ``threading`` does not see native pools."""
     return len(list_own("task"))
+
+
+def writable_code() -> list[str]:
+    """Mappings of this process that are writable and executable at once, as lines of /proc/self/maps."""
+    lines = read_own("maps").decode("utf-8", "replace").splitlines()
+    return [line for line in lines if line.split(" ", 2)[1].startswith(("rwx", "-wx"))]
 
 
 def address_space_bytes() -> int:
