@@ -94,7 +94,8 @@ class Usage:
     Attributes:
         wall_s: seconds from dispatch to the worker's report (running and rendering).
         cpu_s: CPU seconds of the worker, user and system, from dispatch on.
-        peak_memory_bytes: highest resident memory above what the worker had when it stood idle.
+        peak_memory_bytes: highest resident memory above what the worker had when it stood idle. Where jobs have cgroups of
+            their own, what the kernel charged to the job's, if that is more: copied pages and files in memory count too.
         queue_s: seconds between admission and dispatch.
     """
 

@@ -55,9 +55,12 @@ class Collected:
 
 
 def is_empty(work_fd: int) -> bool:
-    """True when the directory has no entry at all."""
-    with os.scandir(work_fd) as entries:
-        return next(entries, None) is None
+    """True when the directory has no entry at all; False, too, where it cannot be looked at for lack of descriptors."""
+    try:
+        with os.scandir(work_fd) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def collect(

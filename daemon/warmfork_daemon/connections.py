@@ -18,7 +18,7 @@ import os
 import socket
 import struct
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,16 +42,19 @@ _SILENT_S: Final = 0.5
 _LOOKS_A_RELEASE: Final = 40
 
 Owner = int | str
+PeerName = tuple[int, bytes]
+"""Index of the ROUTER, and routing id."""
 
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """Attributes: owner: uid or address. heard_s: when it was made, or its last whole message came."""
+    """Attributes: owner: uid or address. heard_s: when it was made, or its last whole message came. name: the peer's."""
 
     fd: int
     local: Any
     owner: Owner
     heard_s: float
+    name: PeerName | None = None
 
 
 def connections_max(allowed: int) -> int:
@@ -94,11 +97,11 @@ class Connections:
         self._monitors.append((router, monitor))
         self._reactor.watch_socket(monitor, lambda: self._on_events(monitor))
 
-    def heard(self, fd: int) -> None:
-        """A whole message came by the connection of this descriptor."""
+    def heard(self, fd: int, name: PeerName) -> None:
+        """A whole message of this peer came by the connection of this descriptor."""
         connection = self._by_fd.get(fd)
         if connection is not None:
-            connection.heard_s = monotonic_s()
+            connection.heard_s, connection.name = monotonic_s(), name
 
     def _on_events(self, monitor: zmq.Socket[Any]) -> None:
         for _ in range(_EVENTS_A_TURN):
@@ -133,17 +136,25 @@ class Connections:
         self._by_fd[fd] = _Connection(fd, local, owner, monotonic_s())
         self._count_of[owner] = self._count_of.get(owner, 0) + 1
 
-    def cut_pilers(self) -> int:
-        """Shut down whoever is sending right now and has not finished a message for a while; says how many."""
+    def cut_silent(self, spared: Container[PeerName | None] = (), *, sending: bool = False) -> int:
+        """Shut down connections that have not finished a message for a while.
+
+        Args:
+            spared: peers that are not.
+            sending: only those that have something unread right now, whoever they are.
+
+        Returns:
+            How many.
+        """
         now_s = monotonic_s()
         before = self.cut
         for connection in list(self._by_fd.values()):
-            if now_s - connection.heard_s < _SILENT_S:
+            if now_s - connection.heard_s < _SILENT_S or connection.name in spared:
                 continue
             with _duplicate(connection.fd) as own:
-                if own is not None and _is_same(own, connection) and _unread(own):
+                if own is not None and _is_same(own, connection) and (not sending or _unread(own)):
                     self.cut += 1
-                    log.warning("a connection of %s was cut: it sends a message that never ends", connection.owner)
+                    log.warning("a connection of %s was cut: unfinished messages fill the memory", connection.owner)
                     _shut(own)
         return self.cut - before
 
@@ -203,21 +214,31 @@ def _shut(own: socket.socket) -> None:
 class PileWatch:
     """Keeps unfinished messages from filling the memory: the process's own size, less what is accounted for, is bounded.
 
+    Beyond the bound first those are cut that are sending; where nobody is seen to, those that wait for no job, who lose
+    nothing by it but the unfinished message; beyond twice the bound, everybody who is silent.
+
     Args:
         reactor: the event loop.
         connections: to be cut.
         accounted: bytes that the daemon holds and knows of.
+        waiting: the peers that wait for a job.
         excess_max: bytes beyond those, and beyond what the process had at the start, that are let be.
     """
 
     INTERVAL_S: Final = 0.25
 
     def __init__(
-        self, reactor: Reactor, connections: Connections, accounted: Callable[[], int], excess_max: int
+        self,
+        reactor: Reactor,
+        connections: Connections,
+        accounted: Callable[[], int],
+        waiting: Callable[[], Container[PeerName | None]],
+        excess_max: int,
     ) -> None:
         self._reactor = reactor
         self._connections = connections
         self._accounted = accounted
+        self._waiting = waiting
         self._excess_max = excess_max
         self._floor = resident_bytes()
         self._looks_in_vain = 0
@@ -230,12 +251,17 @@ class PileWatch:
         excess = resident_bytes() - self._floor - self._accounted()
         if excess <= self._excess_max:
             self._looks_in_vain = 0
-        elif self._connections.cut_pilers() == 0:
-            # Who piles up slowly is not seen sending at every look. Or nobody does, and it is the allocator's by now.
+        elif not self._cut(excess):
+            # Nobody piles up any more, and what is left is the allocator's.
             if self._looks_in_vain % _LOOKS_A_RELEASE == 1:
                 release_memory()
             self._looks_in_vain += 1
         self._look_later()
+
+    def _cut(self, excess: int) -> int:
+        if excess > 2 * self._excess_max:
+            return self._connections.cut_silent()
+        return self._connections.cut_silent(sending=True) or self._connections.cut_silent(self._waiting())
 
 
 def resident_bytes() -> int:

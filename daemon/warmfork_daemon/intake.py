@@ -197,6 +197,10 @@ class Intake:
         if self._cancel(job.key, ", because its client is gone,") == "queued":
             self._recent.forget(job.key)  # it did not run: whoever comes too late for it can have it run
 
+    def waiting(self) -> set[tuple[int, bytes] | None]:
+        """Socket and routing id of each peer that waits for a job."""
+        return {(peer.socket, peer.routing_id) for job in self._jobs() for peer in job.waiting}
+
     @property
     def recent_bytes(self) -> int:
         """What the kept results hold."""

@@ -26,7 +26,10 @@ from warmfork_daemon.tally import Histogram, Tally, TemplateTally
 from warmfork_daemon.worker import KillReason
 
 _STATES: Final = tuple(state.value for state in WorkerState if state is not WorkerState.GONE)
-_REFUSALS: Final = ("bad_request", "unsupported_version", "unknown_type", "policy_not_allowed", "duplicate_job")
+_REFUSALS: Final = (
+    *("bad_request", "unsupported_version", "unknown_type", "duplicate_job"),
+    *("policy_not_allowed", "limit_not_allowed", "unknown_template"),
+)
 """Codes that are there from the start, so that the first refusal is a change of a series and not a new one."""
 _STREAMS: Final = ("stdout", "stderr")
 _NOTHING: Final = TemplateTally()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from warmfork.errors import ConfigError
+from warmfork_daemon.logs import told
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 
 log = logging.getLogger("warmfork.metrics")
@@ -104,7 +105,7 @@ class PageServer:
         self._listeners.append(listener)
         self.addresses.append(address)
         self._reactor.watch(listener.fileno(), lambda: self._accept(listener))
-        log.info("metrics at %s", address)
+        log.info("metrics served", extra=told(address=address))
 
     def _accept(self, listener: socket.socket) -> None:
         local = listener.family != socket.AF_UNIX
@@ -115,8 +116,7 @@ class PageServer:
                 if not count:
                     return
                 break
-            except OSError as problem:  # out of descriptors, or the peer has left already
-                log.debug("a connection for metrics was not accepted: %s", problem)
+            except OSError:  # out of descriptors, or the peer has left already
                 break
             accepted.setblocking(False)
             if len(self._connections) >= CONNECTIONS_MAX:

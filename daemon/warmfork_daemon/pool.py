@@ -82,6 +82,7 @@ class WorkerPool:
         started_s: when it was made, by the monotonic clock.
         keeper: of the template's process; its state can be read there.
         forks: how many there were.
+        shortage: why no worker could be forked when it was tried last; empty since one has become idle.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class WorkerPool:
             ),
         )
         self.forks = 0
+        self.shortage = ""
 
     @property
     def workers(self) -> list[Worker]:
@@ -194,8 +196,7 @@ class WorkerPool:
             for _ in range(missing):
                 self._fork()
         except OSError as problem:
-            log.error("no worker forked: %s", problem)
-            self._back_off()
+            self._fall_short(f"no worker can be forked: {problem}")
 
     def _fork(self) -> None:
         limits = self._config.limits
@@ -205,6 +206,12 @@ class WorkerPool:
         self.forks += 1
         self.keeper.send(control.Fork(worker.worker_id, worker.slot), fds)
 
+    def _fall_short(self, shortage: str) -> None:
+        if shortage != self.shortage:  # tried again every few seconds: said once
+            log.error("template %s: %s", self.spec.name, shortage)
+        self.shortage = shortage
+        self._back_off()
+
     def _back_off(self) -> None:
         self._failures += 1
         self.replenish_later(min(_BACKOFF_S * 2 ** min(self._failures, _DOUBLINGS_MAX), _BACKOFF_S_MAX))
@@ -213,12 +220,11 @@ class WorkerPool:
         if isinstance(record, control.Forked):
             self._on_forked(record, fds)
         elif isinstance(record, control.ForkFailed):
-            log.error("fork failed: %s", record.message)
             worker = self._workers.pop(record.worker_id, None)
             if worker is not None:
                 worker.advance(WorkerEvent.FORK_FAILED)
                 worker.close()
-            self._back_off()
+            self._fall_short(f"the template cannot fork: {record.message}")
             self._tell_if_drained()
         elif isinstance(record, control.Exited):
             self._on_exited(record)
@@ -231,12 +237,15 @@ class WorkerPool:
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
         worker = self._workers.get(record.worker_id)
-        if worker is None or len(fds) != 2 or worker.state is not State.FORKING:
+        pid = _pid_seen_here(fds[0]) if len(fds) == 2 else -1
+        if worker is None or worker.state is not State.FORKING or pid < 0:
             for fd in fds:
                 os.close(fd)
+            if worker is not None and pid < 0:
+                worker.channel.close()  # out of descriptors: the worker leaves at the end of its channel, and is reaped
             return
         worker.pidfd, worker.work_fd = fds
-        worker.pid = pid_of(worker.pidfd)  # the record's is the one inside the template's pid namespace
+        worker.pid = pid  # the record's is the one inside the template's pid namespace
         worker.advance(WorkerEvent.FORKED)
         if self.state is GenerationState.DRAINING:
             self._give_up(worker)
@@ -265,6 +274,7 @@ class WorkerPool:
             worker.kill()
             return
         self._failures = 0
+        self.shortage = ""
         self._events.entered(worker)
         worker.advance(WorkerEvent.ENTERED)
         self._idle.append(worker)
@@ -384,3 +394,11 @@ class WorkerPool:
         self.keeper.close()
         if self.generation > 1 or self.spec.name != TEMPLATE_DEFAULT:
             wipe_tree(str(self._slots_dir))
+
+
+def _pid_seen_here(pidfd: int) -> int:
+    """As ``pid_of``; -1 where there is no descriptor left to look it up."""
+    try:
+        return pid_of(pidfd)
+    except OSError:
+        return -1

@@ -2,12 +2,16 @@
 
 Descriptors live in one epoll set whose own descriptor is polled beside the ZeroMQ sockets, so the cost of a turn does
 not grow with the number of idle workers. Callbacks run to their end; nothing else touches the daemon's state.
+
+A callback that meets a shortage of the machine (no memory, no descriptors, no space) and does not deal with it costs what
+it was about to do, not the daemon: it is logged, and the loop goes on. Anything else that it raises is a defect and comes out.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import select
 import time
 from collections.abc import Callable
@@ -15,7 +19,13 @@ from typing import Any, Final
 
 import zmq
 
+from warmfork_daemon.shortage import is_shortage
+
+log = logging.getLogger("warmfork.reactor")
+
 _EVENTS_A_TURN: Final = 64
+_DEAD_TIMERS_MAX: Final = 256
+_SHORTAGE_PAUSE_S: Final = 0.01
 
 monotonic_s = time.monotonic
 
@@ -23,14 +33,17 @@ monotonic_s = time.monotonic
 class Timer:
     """A pending call; ``cancel`` disarms it, any number of times."""
 
-    __slots__ = ("callback", "due_s")
+    __slots__ = ("_on_cancel", "callback", "due_s")
 
-    def __init__(self, due_s: float, callback: Callable[[], None]) -> None:
+    def __init__(self, due_s: float, callback: Callable[[], None], on_cancel: Callable[[], None]) -> None:
         self.due_s = due_s
         self.callback: Callable[[], None] | None = callback
+        self._on_cancel = on_cancel
 
     def cancel(self) -> None:
-        self.callback = None
+        if self.callback is not None:
+            self.callback = None
+            self._on_cancel()
 
 
 class Reactor:
@@ -42,6 +55,7 @@ class Reactor:
         self._writers: dict[int, Callable[[], None]] = {}
         self._sockets: dict[zmq.Socket[Any], Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
+        self._dead_timers = 0
         self._order = itertools.count()
         self._stopped = False
 
@@ -86,9 +100,17 @@ class Reactor:
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` once, ``delay_s`` seconds from now by the monotonic clock."""
-        timer = Timer(monotonic_s() + delay_s, callback)
+        timer = Timer(monotonic_s() + delay_s, callback, self._note_cancelled)
         heapq.heappush(self._timers, (timer.due_s, next(self._order), timer))
         return timer
+
+    def _note_cancelled(self) -> None:
+        """Forget cancelled timers once they are most of all: a job's deadline, say, is cancelled minutes before it is due."""
+        self._dead_timers += 1
+        if self._dead_timers > _DEAD_TIMERS_MAX and 2 * self._dead_timers > len(self._timers):
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._dead_timers = 0
 
     def stop(self) -> None:
         """Let ``run`` return after this turn."""
@@ -107,7 +129,7 @@ class Reactor:
             if isinstance(ready, zmq.Socket):
                 on_readable = self._sockets.get(ready)
                 if on_readable is not None:
-                    on_readable()
+                    _call(on_readable)
             else:
                 self._call_descriptors()
         self._call_timers()
@@ -115,6 +137,7 @@ class Reactor:
     def _timeout_ms(self) -> int:
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
+            self._dead_timers -= 1
         if not self._timers:
             return -1
         # Rounded up: a turn that comes a moment too early would spin until the timer is due.
@@ -126,16 +149,28 @@ class Reactor:
             if events & ~select.EPOLLOUT:
                 reader = self._readers.get(fd)
                 if reader is not None:
-                    reader()
+                    _call(reader)
             if events & (select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR):
                 writer = self._writers.get(fd)
                 if writer is not None:
-                    writer()
+                    _call(writer)
 
     def _call_timers(self) -> None:
         now_s = monotonic_s()
         while self._timers and self._timers[0][0] <= now_s:
             timer = heapq.heappop(self._timers)[2]
-            if timer.callback is not None:
+            if timer.callback is None:
+                self._dead_timers -= 1
+            else:
                 callback, timer.callback = timer.callback, None
-                callback()
+                _call(callback)
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except (MemoryError, OSError) as problem:
+        if not is_shortage(problem):
+            raise
+        log.exception("something could not be done for lack of resources: %s", problem)
+        time.sleep(_SHORTAGE_PAUSE_S)  # what is still readable calls again at once

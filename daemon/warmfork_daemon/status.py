@@ -136,7 +136,7 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "busy": pool.busy_count,
         "forks": pools.forks(pool.spec.name),
         "left_out": list(keeper.left_out),
-        "problem": keeper.problem,
+        "problem": keeper.problem or pool.shortage,
     }
 
 

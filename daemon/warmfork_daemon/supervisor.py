@@ -238,7 +238,8 @@ class Supervisor:
                 self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
             ]
             log.info("serving at %s", ", ".join(self.addresses))
-            PileWatch(self.reactor, self._frontend.connections, self._accounted_bytes, self._pile_bytes_max())
+            connections, pile_bytes_max = self._frontend.connections, self._pile_bytes_max()
+            PileWatch(self.reactor, connections, self._accounted_bytes, self._intake.waiting, pile_bytes_max)
             self.on_serving()
             self._pools.start_further()
         self._dispatch()
@@ -380,8 +381,10 @@ class Supervisor:
         self._expiry_planned = False
         for job in self._queue.take_expired(monotonic_s()):
             waited_s = monotonic_s() - job.submitted_s
+            shortage = self._pools[job.template].shortage
             message = (
                 f"The job waited {waited_s:.1f} s for a worker, as long as it may; it did not run. Try again later."
+                + (f" At the moment {shortage}." if shortage else "")
             )
             self._answer_unrun(job, "rejected", "QueueWait", message)
         if len(self._queue):

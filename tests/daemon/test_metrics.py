@@ -63,7 +63,11 @@ def busy_tally() -> Tally:
     tally.kills["bad report"] = 2
     tally.refused["duplicate_job"] = 4
     tally.undelivered = 5
-    for verdict, usage in (("ok", Usage(0.02, 0.01, 3 << 20, 0.3)), ("error", Usage(2.0, 1.0, 1, 0.0)), ("rejected", Usage())):
+    for verdict, usage in (
+        ("ok", Usage(0.02, 0.01, 3 << 20, 0.3)),
+        ("error", Usage(2.0, 1.0, 1, 0.0)),
+        ("rejected", Usage()),
+    ):
         job = Job(ExecuteRequest(bytes(16), b""), Peer(0, b"r", 7, 9), "strict", 1.0, 1, 1, 0.0, 1.0)
         tally.admit()
         error = None if verdict == "ok" else ErrorInfo("x", "x")
@@ -96,7 +100,10 @@ def test_series_say_what_the_tally_and_the_status_say() -> None:
     assert 2 == samples["warmfork_workers"][(("state", "idle"),)]
     assert 0 == samples["warmfork_workers"][(("state", "entering"),)]
     assert 9 == samples["warmfork_forks_total"][science]
-    assert (3, 2) == (samples["warmfork_template_starts_total"][science], samples["warmfork_template_generation"][science])
+    assert (3, 2) == (
+        samples["warmfork_template_starts_total"][science],
+        samples["warmfork_template_generation"][science],
+    )
     assert {science: 1, (("template", "light"),): 0} == samples["warmfork_template_up"]
     assert 1 == samples["warmfork_guard_layer_active"][(("layer", "seccomp"), *science)]
     assert 0 == samples["warmfork_guard_layer_active"][(("layer", "uid"), *science)]
@@ -121,7 +128,17 @@ def test_names_follow_the_conventions() -> None:
         assert not re.search(r"_(ms|milliseconds|kb|mb|percent|count|sum|bucket|total)$", family.name), family.name
         for sample in family.samples:
             assert (family.type == "counter") == sample.name.endswith("_total"), sample.name
-            assert set(sample.labels) <= {"template", "verdict", "reason", "code", "stream", "state", "layer", "le", "version"}
+            assert set(sample.labels) <= {
+                "template",
+                "verdict",
+                "reason",
+                "code",
+                "stream",
+                "state",
+                "layer",
+                "le",
+                "version",
+            }
 
 
 def test_a_template_that_was_taken_away_keeps_its_counts() -> None:
@@ -143,7 +160,9 @@ def names_in(text: str) -> set[str]:
 def queries_of(dashboard: dict[str, Any]) -> list[str]:
     found = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     found += [note["expr"] for note in dashboard["annotations"]["list"]]
-    return found + [variable["definition"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    return found + [
+        variable["definition"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"
+    ]
 
 
 def test_the_dashboard_asks_for_what_is_there() -> None:

@@ -113,7 +113,10 @@ def test_the_page(running: Running, family: int) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
     connection.request("GET", "/metrics")
     response = connection.getresponse()
-    assert ("text/plain; version=test", "close") == (response.getheader("content-type"), response.getheader("connection"))
+    assert ("text/plain; version=test", "close") == (
+        response.getheader("content-type"),
+        response.getheader("connection"),
+    )
     assert PAGE == response.read()
     connection.close()
 

@@ -386,3 +386,37 @@ def test_each_template_has_slots_of_its_own(run: Path) -> None:
     finally:
         directory.close()
     assert [] == list(run.glob("slots*"))
+
+
+def test_a_socket_of_the_service_manager_is_left_alone(run: Path) -> None:
+    """With ``keep_socket`` neither start nor end removes the socket, on which somebody else listens."""
+    run.mkdir(mode=0o700)
+    (run / SOCKET_NAME).touch()
+    RuntimeDirectory(str(run), keep_socket=True).close()
+    assert (run / SOCKET_NAME).exists()
+    RuntimeDirectory(str(run)).close()
+    assert not (run / SOCKET_NAME).exists()
+
+
+def test_a_credential_becomes_the_key(directory: RuntimeDirectory, run: Path, tmp_path: Path) -> None:
+    """The key from the service manager replaces the one beside the socket, where clients look for it."""
+    directory.key("", None)
+    credential = tmp_path / "warmfork.key"
+    credential.write_bytes(KEY)
+    credential.chmod(0o400)
+    assert KEY == directory.publish_key(credential, None)
+    assert (KEY, 0o600) == ((run / "key").read_bytes(), mode_of(run / "key"))
+    assert KEY == directory.key("", None)
+
+
+@pytest.mark.parametrize("data", [None, b"short"])
+def test_a_credential_that_is_no_key_is_refused(directory: RuntimeDirectory, tmp_path: Path, data: bytes | None) -> None:
+    """A credential that is missing or of another length is named, and the key beside the socket stays."""
+    kept = directory.key("", None)
+    credential = tmp_path / "warmfork.key"
+    if data is not None:
+        credential.write_bytes(data)
+        credential.chmod(0o400)
+    with pytest.raises(KeyUnavailable, match="warmfork.key"):
+        directory.publish_key(credential, None)
+    assert kept == directory.key("", None)

@@ -134,7 +134,9 @@ def test_status_has_it_too(served: Served) -> None:
 
 def attack(address: Callable[[], socket.socket], done: threading.Event, kind: int) -> None:
     """Connections without end that say nothing, garbage, too much, or ask and do not read."""
-    says = (b"", os.urandom(4_096), b"GET /metrics HTTP/1.1\r\n" + b"x" * 100_000, b"GET /metrics HTTP/1.1\r\n\r\n")[kind]
+    says = (b"", os.urandom(4_096), b"GET /metrics HTTP/1.1\r\n" + b"x" * 100_000, b"GET /metrics HTTP/1.1\r\n\r\n")[
+        kind
+    ]
     held: list[socket.socket] = []
     while not done.is_set():
         with contextlib.suppress(OSError):
@@ -193,13 +195,14 @@ class Terminal:
 
     def __init__(self, served: Served) -> None:
         self.master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (45, 140))
+        termios.tcsetwinsize(slave, (24, 80))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
         command = [sys.executable, "-m", "warmfork", "top", "--interval", "0.1", "--address", served.address]
-        self.process = subprocess.Popen(
-            command, env=environment(TERM="xterm-256color", LC_ALL="C.UTF-8"), stdin=slave, stdout=slave, stderr=slave
-        )
+        env = environment(TERM="xterm-256color", LC_ALL="C.UTF-8")
+        for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them, and they would win over the terminal's own size
+            env.pop(name, None)
+        self.process = subprocess.Popen(command, env=env, stdin=slave, stdout=slave, stderr=slave)
         self.raw = ""
 
     def see(self) -> str:

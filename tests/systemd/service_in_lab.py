@@ -41,8 +41,8 @@ def run(*command: str, input: str = "", expect: int | None = 0) -> subprocess.Co
 def as_user(user: str, code: str, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """``warmfork run`` as a user of the machine, by this service: without an address it would start a daemon of its own."""
     command = ("runuser", "-u", user, "--", "env", f"HOME=/home/{user}", PYTHON, "-m", "warmfork", "run")
-    command += ("--address", f"ipc://{SOCKET}", "--out", f"/home/{user}/charts", *arguments, "-")
-    return run(*command, input=code, expect=expect)
+    by_this = ("--address", f"ipc://{SOCKET}", "--out", f"/home/{user}/charts", *arguments, "-")
+    return run(*command, *by_this, input=code, expect=expect)
 
 
 def shown(name: str) -> str:
@@ -151,14 +151,18 @@ def job_cgroups() -> None:
     with Client(f"ipc://{SOCKET}", connect_timeout_s=30) as client:
         told = client.status()["cgroups"]
         if not told["active"]:
-            check("controllers" in told["detail"], f"no cgroups for jobs here, and the status says why: {told['detail']}")
+            check(
+                "controllers" in told["detail"], f"no cgroups for jobs here, and the status says why: {told['detail']}"
+            )
             return
         jobs = Path(told["detail"], "jobs")
         idle = [place for place in jobs.iterdir() if place.is_dir() and (place / "cgroup.procs").read_text().strip()]
         check(len(idle) > 1 and told["failed"] == 0, f"{len(idle)} idle workers are in cgroups of their own")
         check(all((place / "memory.swap.max").read_text() == "0\n" for place in idle), "without swap")
         done = client.execute("b = bytearray(64 << 20)\nb[::4096] = b'x' * len(b[::4096])", memory_bytes=256 << 20)
-        check(64 << 20 <= done.usage.peak_memory_bytes < 128 << 20, f"memory.peak: {done.usage.peak_memory_bytes} bytes")
+        check(
+            64 << 20 <= done.usage.peak_memory_bytes < 128 << 20, f"memory.peak: {done.usage.peak_memory_bytes} bytes"
+        )
         wait_until(lambda: len([p for p in jobs.iterdir() if p.is_dir()]) == len(idle), "used cgroups are removed")
         for place in jobs.iterdir():
             if place.is_dir():
@@ -204,8 +208,8 @@ def reload() -> None:
 
 
 def stop() -> None:
-    command = ("runuser", "-u", "alice", "--", PYTHON, "-m", "warmfork", "run", "--address", f"ipc://{SOCKET}")
-    command += ("--out", "/home/alice/charts", "-")
+    command = ["runuser", "-u", "alice", "--", PYTHON, "-m", "warmfork", "run", "--address", f"ipc://{SOCKET}"]
+    command += ["--out", "/home/alice/charts", "-"]
     slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert slow.stdin is not None
     slow.stdin.write("import time\ntime.sleep(3)\nprint('finished')")
@@ -232,9 +236,10 @@ def bad_configuration() -> None:
 def credential() -> None:
     store = Path("/etc/credstore")
     store.mkdir(mode=0o700, exist_ok=True)
-    (store / "warmfork.key").write_bytes(bytes(range(32)))
+    key = os.urandom(32)  # at random: whoever looks for it in a worker's memory afterwards must not find a table
+    (store / "warmfork.key").write_bytes(key)
     run("systemctl", "start", "warmfork")
-    check(KEY.read_bytes() == bytes(range(32)), "the credential is the key, and beside the socket for clients")
+    check(KEY.read_bytes() == key, "the credential is the key, and beside the socket for clients")
     as_user("alice", CHART)
     run("systemctl", "stop", "warmfork")
     (store / "warmfork.key").unlink()

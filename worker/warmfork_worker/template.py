@@ -34,6 +34,7 @@ from warmfork_worker.rehearsal import rehearse
 from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot
 
+_FORK_FDS: Final = 3  # channel, stdout, stderr
 _ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
 
 
@@ -156,6 +157,9 @@ class Template:
 
     def _fork(self, order: control.Fork, fds: list[int]) -> None:
         assert single_threaded(), "the template grew a thread"
+        if len(fds) != _FORK_FDS:
+            self._send(control.ForkFailed(order.worker_id, "no descriptors left in the template"))
+            return
         try:
             slot = self._world.slots.make(order.slot)
         except OSError as problem:
@@ -171,8 +175,16 @@ class Template:
         if pid == 0:
             self._close_inherited()
             become_worker(self._setup, slot, fds)
-        # The child cannot be reaped by anyone else, so its pid is still its own here.
-        child = _Child(order.worker_id, pid, slot, os.pidfd_open(pid))
+        try:
+            # The child cannot be reaped by anyone else, so its pid is still its own here.
+            child = _Child(order.worker_id, pid, slot, os.pidfd_open(pid))
+        except OSError as problem:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            slot.close()
+            self._world.slots.wipe(slot)
+            self._send(control.ForkFailed(order.worker_id, f"no descriptor for the worker: {problem}"))
+            return
         assert child.pidfd is not None
         self._children[order.worker_id] = child
         self._by_pidfd[child.pidfd] = child

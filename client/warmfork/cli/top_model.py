@@ -140,7 +140,7 @@ def _workers(status: Mapping[str, Any]) -> tuple[Table, tuple[str, ...]]:
     for worker in sorted(listed, key=lambda row: row.get("state") != "busy"):
         job_id = str(worker.get("job_id", ""))
         job = running.get(job_id, {})
-        time = f"{show_seconds(_number(job, 'running_s'))} of {show_seconds(_number(job, 'timeout_s'))}" if job else ""
+        time = f"{_number(job, 'running_s'):.1f} of {_number(job, 'timeout_s'):g} s" if job else ""
         rows.append(
             (
                 _cell(worker.get("pid", "")),

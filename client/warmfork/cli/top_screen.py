@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -12,61 +13,90 @@ from rich.text import Text
 from warmfork.cli.sizes import show_seconds
 from warmfork.cli.top_model import BLOCKS, BLOCKS_ASCII, Choice, Table, View, spark, window
 
-_FAILURES_SHOWN: Final = 8
 _WORKERS_SHOWN_MIN: Final = 3
 _SPARK_CHARS: Final = 60
+_NAME_CHARS: Final = 11
+_NARROW_CHARS: Final = 100
 _KEYS: Final = "q quit   up/down select a job   c cancel it (your own jobs alone)"
 _STYLE_OF: Final = {"busy": "bold", "ending": "dim", "idle": "dim"}
+_ALL: Final = 99
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How much is drawn: number of facts, whether the latency table, number of failures."""
+
+    facts: int = _ALL
+    latency: bool = True
+    failures: int = 8
+
+
+_EXTENTS: Final = (
+    _Extent(),
+    _Extent(failures=3),
+    _Extent(latency=False, failures=3),
+    _Extent(5, latency=False, failures=3),
+    _Extent(5, latency=False, failures=0),
+    _Extent(2, latency=False, failures=0),
+)
+"""What gives way first in a terminal with few lines: the last is what always stands."""
 
 
 def draw(view: View, console: Console, choice: Choice = Choice(), message: str = "", *, live: bool = True) -> Group:  # noqa: B008 - frozen
     """The whole screen; ``live`` fits it to the console's height and shows the keys."""
-    blocks = BLOCKS if console.encoding.lower().startswith("utf") else BLOCKS_ASCII
-    top = list(_head(view, blocks))
-    failures = _table(view.failures, range(min(_FAILURES_SHOWN, len(view.failures.rows))))
-    selected = view.jobs.index(choice.job_id) if choice.job_id in view.jobs and choice.job_id else None
-    count = len(view.workers.rows)
-    height = count
-    if live:
-        used = _height(console, [*top, failures]) + 5  # headings, a blank line, message and keys
-        height = max(_WORKERS_SHOWN_MIN, console.size.height - used)
-    shown = window(count, selected, height)
-    parts: list[RenderableType] = [*top, _table(view.workers, shown, selected)]
-    if len(shown) < count:
-        parts.append(Text(f"  … {count - len(shown)} more", style="dim"))
-    parts.append(failures)
+    head = list(_head(view))
     if live:
         ask = f"cancel job {choice.job_id[:12]}? y: yes, any other key: no" if choice.asking else ""
-        parts += [
-            Text(ask or message, style="bold yellow", no_wrap=True, overflow="ellipsis"),
-            Text(_KEYS, style="dim"),
-        ]
-    return Group(*parts)
+        # Above all that may be too long for the terminal, so that both are always seen.
+        head += [Text(ask or message or _KEYS, style="bold yellow" if ask or message else "dim", no_wrap=True)]
+    selected = view.jobs.index(choice.job_id) if choice.job_id and choice.job_id in view.jobs else None
+    count = len(view.workers.rows)
+    for extent in _EXTENTS:
+        facts, rest = _facts(view, console, extent), _rest(view, console, extent)
+        room = console.size.height - _height(console, [*head, *facts, *rest]) - 3 if live else count
+        if room >= min(count, _WORKERS_SHOWN_MIN):
+            break
+    shown = window(count, selected, max(room, _WORKERS_SHOWN_MIN))
+    more = [Text(f"… {count - len(shown)} more", style="dim")] if len(shown) < count else []
+    return Group(*head, *facts, _table(view.workers, shown, console, selected), *more, *rest)
 
 
-def _head(view: View, blocks: str) -> Iterable[RenderableType]:
+def _head(view: View) -> Iterable[RenderableType]:
     yield Text(view.headline, style="bold", no_wrap=True, overflow="ellipsis")
     for alarm in view.alarms:
         yield Text(f"! {alarm}", style="bold red", no_wrap=True, overflow="ellipsis")
-    facts = RichTable.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(no_wrap=True, overflow="ellipsis")
-    for name, value in view.facts:
-        facts.add_row(Text(name), Text(value))
-    if view.answered_by_second:
-        highest = f"{max(view.answered_by_second):g} a second at most"
-        line = spark(view.answered_by_second, _SPARK_CHARS, blocks)
-        facts.add_row(Text("last minute"), Text(f"{line}  {highest}"))
-    if view.recent_total_s:
-        line = spark(view.recent_total_s, _SPARK_CHARS, blocks)
-        facts.add_row(Text("last jobs"), Text(f"{line}  {show_seconds(max(view.recent_total_s))} at most"))
-    yield facts
-    yield _table(view.latency, range(len(view.latency.rows)))
 
 
-def _table(table: Table, shown: range, selected: int | None = None) -> RichTable:
+def _facts(view: View, console: Console, extent: _Extent) -> list[RenderableType]:
+    blocks = BLOCKS if console.encoding.lower().startswith("utf") else BLOCKS_ASCII
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True, min_width=_NAME_CHARS)
+    grid.add_column(no_wrap=True, overflow="ellipsis")
+    for name, value in view.facts[: extent.facts]:
+        grid.add_row(Text(name), Text(value))
+    room = max(10, min(_SPARK_CHARS, console.width - 40))
+    if view.answered_by_second and extent.facts == _ALL:
+        line = spark(view.answered_by_second, room, blocks)
+        grid.add_row(Text("last minute"), Text(f"{line}  {max(view.answered_by_second):g} a second at most"))
+    if view.recent_total_s and extent.facts == _ALL:
+        line = spark(view.recent_total_s, room, blocks)
+        grid.add_row(Text("last jobs"), Text(f"{line}  {show_seconds(max(view.recent_total_s))} at most"))
+    return [grid]
+
+
+def _rest(view: View, console: Console, extent: _Extent) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if extent.failures:
+        parts.append(_table(view.failures, range(min(extent.failures, len(view.failures.rows))), console))
+    if extent.latency:
+        parts.append(_table(view.latency, range(len(view.latency.rows)), console))
+    return parts
+
+
+def _table(table: Table, shown: range, console: Console, selected: int | None = None) -> RichTable:
+    gap = 1 if console.width < _NARROW_CHARS else 2
     drawn = RichTable(
-        title=Text(table.title, style="bold"), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False
+        title=Text(table.title, style="bold"), title_justify="left", box=None, padding=(0, gap, 0, 0), pad_edge=False
     )
     for index, name in enumerate(table.columns):
         justify = "right" if index in table.numbers else "left"
