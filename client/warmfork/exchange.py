@@ -49,7 +49,7 @@ def build_request(
     rc: Mapping[str, Any] | None,
     job_id: str | None,
     redact: bool | None = False,
-    stream: bool = False,
+    stream: bool | None = False,
     tenant: str = "",
     priority: str = PRIORITIES[0],
 ) -> ExecuteRequest:
@@ -89,7 +89,7 @@ def build_request(
         template=template,
         rc=dict(rc or {}),
         redact=bool(redact),
-        stream=stream,
+        stream=bool(stream),
         tenant=tenant,
         priority=priority,
     )

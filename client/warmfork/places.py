@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,15 @@ def _is_own_directory(path: Path, user_id: int) -> bool:
         return False
 
 
+def _may_be_trusted(runtime_dir: str) -> bool:
+    """False where somebody else put a directory in the place of ours: code and trust would go to his daemon."""
+    try:
+        facts = os.lstat(runtime_dir)
+    except OSError:
+        return True  # there is nothing, so nothing answers
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o022
+
+
 def address_of(runtime_dir: str | Path) -> str:
     """The ZeroMQ address of the daemon that serves this runtime directory."""
     return f"ipc://{Path(runtime_dir) / SOCKET_NAME}"
@@ -49,7 +59,8 @@ def candidate_addresses(address: str | None, environ: Mapping[str, str]) -> list
         return [address]
     if environ.get("WARMFORK_ADDRESS"):
         return [environ["WARMFORK_ADDRESS"]]
-    return [address_of(user_runtime_dir(environ)), address_of(SYSTEM_RUNTIME_DIR)]
+    own = user_runtime_dir(environ)
+    return [*([address_of(own)] if _may_be_trusted(own) else []), address_of(SYSTEM_RUNTIME_DIR)]
 
 
 def key_path(address: str, key_file: str | Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -92,12 +92,12 @@ class OutputFeed:
         """
         if not self._wanted:
             return result
-        for name, stream in self._streams.items():
-            told, whole = "".join(stream.text), cast(str, getattr(result, name))
-            if not whole:
-                result = dataclasses.replace(result, **{name: told}) if result.verdict == "lost" else result
-            elif whole.startswith(told):
-                self._tell(name, stream, whole[len(told) :])
+        told = {name: "".join(stream.text) for name, stream in self._streams.items()}
+        if result.verdict == "lost" and not result.stdout and not result.stderr:
+            return dataclasses.replace(result, stdout=told["stdout"], stderr=told["stderr"])
+        for name, whole in (("stdout", result.stdout), ("stderr", result.stderr)):
+            if whole.startswith(told[name]):
+                self._tell(name, self._streams[name], whole[len(told[name]) :])
         return result
 
     def _tell(self, name: str, stream: _Stream, text: str) -> None:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
-import sys
 import tempfile
 from typing import Any
 
 from warmfork.errors import GuardRefused, WarmforkError
 from warmfork.trees import wipe_tree
-from warmfork_daemon import descriptors, hardening
+from warmfork_daemon import descriptors, hardening, logs
 from warmfork_daemon.config import load
 from warmfork_daemon.main import with_signals
 from warmfork_daemon.resolve import resolved
@@ -37,7 +35,7 @@ def run_embedded(lifeline_fd: int) -> int:
         return 0
     order = json.loads(line)
     key = bytes.fromhex(order["key"])
-    logging.basicConfig(level="WARNING", format="warmfork: %(message)s", stream=sys.stderr)
+    logs.configure_embedded()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # until there is a supervisor to stop; the lifeline ends a start as well
     base = os.environ.get("XDG_RUNTIME_DIR") or None
@@ -45,7 +43,9 @@ def run_embedded(lifeline_fd: int) -> int:
     try:
         hardening.refuse_dumps()
         descriptors.raise_limit()
-        config = resolved(load(environ={}, overrides={"runtime_dir": path, "lifecycle.drain_s": 0.0, **order["settings"]}))
+        config = resolved(
+            load(environ={}, overrides={"runtime_dir": path, "lifecycle.drain_s": 0.0, **order["settings"]})
+        )
         directory = RuntimeDirectory(path)
         try:
             _serve(

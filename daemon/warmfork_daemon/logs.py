@@ -85,6 +85,24 @@ class TextFormatter(logging.Formatter):
         return _shortened(lambda most: " ".join(f"{name}={_as_text(value, most)}" for name, value in fields.items()))
 
 
+class BriefFormatter(logging.Formatter):
+    """``warmfork: files not collected (job=…)``: for the terminal of a program that started its own daemon."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "told", {})
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+        if trace:
+            fields = {**fields, "exception": trace[-_TRACEBACK_CHARS_MAX:]}
+
+        def line_of(chars_max: int) -> str:
+            more = " ".join(
+                f"{name}={_as_text(value, chars_max)}" for name, value in fields.items() if value is not None
+            )
+            return f"warmfork: {escaped(record.getMessage(), chars_max)}" + (f" ({more})" if more else "")
+
+        return _shortened(line_of)
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, in ASCII: ``{"time": …, "level": "info", "event": "job finished", "job": …}``."""
 
@@ -183,6 +201,13 @@ def goes_to_the_journal(fd: int, environ: Mapping[str, str] = os.environ) -> boo
         return bool(colon) and (int(device), int(inode)) == (facts.st_dev, facts.st_ino)
     except (OSError, ValueError):
         return False
+
+
+def configure_embedded(fd: int = 2) -> None:
+    """Send warnings and worse to ``fd``, for people."""
+    handler = LineHandler(fd, priorities=False)
+    handler.setFormatter(BriefFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 def configure(

@@ -60,11 +60,7 @@ def serve(
     try:
         if config.system and group_id is not None:
             _open_to_group(directory, group_id)
-        credential = None if config.key_file else _credential(environ)
-        if credential is not None:
-            key = directory.publish_key(credential, group_id)
-        else:
-            key = directory.key(config.key_file, group_id)
+        key = _key_of(config, directory, environ, group_id)
         cgroups = JobCgroups.enter(wanted=config.service.job_cgroups)
         log.info("cgroups for jobs", extra=told(**cgroups.status()))
         supervisor = Supervisor(
@@ -88,6 +84,14 @@ def serve(
         directory.close()
         notifier.close()
     return 0
+
+
+def _key_of(config: Config, directory: RuntimeDirectory, environ: Mapping[str, str], group_id: int | None) -> bytes:
+    """The signing key: of the file that is configured, else the service manager's credential, else one of our own."""
+    credential = None if config.key_file else _credential(environ)
+    if credential is not None:
+        return directory.publish_key(credential, group_id)
+    return directory.key(config.key_file, group_id)
 
 
 def _credential(environ: Mapping[str, str]) -> Path | None:

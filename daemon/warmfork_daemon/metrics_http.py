@@ -30,7 +30,7 @@ ACCEPT_PAUSE_S: Final = 0.02
 _DISCARD_BYTES_MAX: Final = 256 * 1024
 _READ_BYTES: Final = 16 * 1024
 _SEND_BYTES: Final = 256 * 1024
-_PAGE_KEPT_S: Final = 0.5
+_PAGE_KEPT_S: Final = 1.0  # it takes the loop some milliseconds
 _BACKLOG: Final = 64
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,16}) ([!-~]{1,1024}) HTTP/1\.[01]")

@@ -165,7 +165,10 @@ class JobRunner:
             job = worker.job
             if job is None or worker.report is not None:
                 continue
-            if worker.sample() > job.memory_bytes:
+            used = worker.sample()
+            if used is None:
+                worker.kill(KillReason.BAD_REPORT, "its first thread ended, so its memory could not be watched")
+            elif used > job.memory_bytes:
                 worker.kill(KillReason.MEMORY)
             if worker.slot_path:
                 self._look_at_disk(worker, job)
@@ -217,6 +220,7 @@ class JobRunner:
         if worker.deadline is not None:
             worker.deadline.cancel()
         if not worker.job.request.files and collector.is_empty(worker.work_fd):
+            worker.left_nothing = True  # what a thread of its may write from now on is not looked at
             self._finish_reported(worker)
         else:
             worker.kill()  # files are collected from a dead worker only, so none can change while it is read
@@ -305,7 +309,15 @@ class JobRunner:
         worker.drain()
         collected = self._collect(worker, job, report)
         reply = compose_result(
-            worker, job, judgement, report, collected, ended_s, self._config.limits, self._key, redact=self._redacts(job)
+            worker,
+            job,
+            judgement,
+            report,
+            collected,
+            ended_s,
+            self._config.limits,
+            self._key,
+            redact=self._redacts(job),
         )
         self._on_result(job, reply)
         if worker.state is State.BUSY:
@@ -318,7 +330,7 @@ class JobRunner:
     def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
         bounds = self._config.limits
         rendered = sum(len(chart.data) for chart in report.charts if chart.data is not None) if report else 0
-        if worker.work_fd < 0:
+        if worker.work_fd < 0 or worker.left_nothing:
             return Collected()
         try:
             return collector.collect(

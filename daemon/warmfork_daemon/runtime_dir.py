@@ -66,9 +66,11 @@ class RuntimeDirectory:
     def _make(self, mode: int) -> None:
         try:
             self.path.mkdir(mode=mode, parents=True, exist_ok=True)
-            facts = self.path.stat()
+            facts = self.path.lstat()
         except OSError as problem:
             raise ConfigError(f"runtime_dir = {str(self.path)!r} cannot be made or read: {problem}") from None
+        if stat.S_ISLNK(facts.st_mode):
+            raise ConfigError(f"runtime_dir = {str(self.path)!r} is a symbolic link; name the directory itself")
         if facts.st_uid != os.geteuid():
             raise ConfigError(
                 f"runtime_dir = {str(self.path)!r} belongs to uid {facts.st_uid} and the daemon runs as {os.geteuid()}; "
@@ -78,6 +80,7 @@ class RuntimeDirectory:
             raise ConfigError(f"runtime_dir = {str(self.path)!r} can be written by others; make it mode {mode:04o}")
 
     def _lock(self) -> int:
+        self._was_ours = os.path.lexists(self.path / _LOCK_NAME)
         fd = os.open(self.path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,6 +97,14 @@ class RuntimeDirectory:
     def _clean(self) -> None:
         if not self._keep_socket:
             self.socket_path.unlink(missing_ok=True)
+        left = [path.name for path in self.path.glob(f"{_SLOTS_NAME}*")]
+        if left and not self._was_ours:  # no daemon has ever locked it, so these are somebody's files
+            (self.path / _LOCK_NAME).unlink(missing_ok=True)
+            os.close(self._lock_fd)
+            raise ConfigError(
+                f"runtime_dir = {str(self.path)!r} holds {', '.join(sorted(left)[:3])} and no daemon has served it before; "
+                "choose a directory of its own"
+            )
         self._wipe_slots()
         self.slots_dir.mkdir(mode=0o700)
 

@@ -19,6 +19,7 @@ from warmfork_daemon.frontend import Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.job import Job, JobKey
 from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
+from warmfork_daemon.logs import told
 from warmfork_daemon.pool import WorkerPool
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.probes import Answer, probe_code, problems_of, read_answers
@@ -88,7 +89,9 @@ class SelfTest:
         self._proofs = {one: kept for one, kept in self._proofs.items() if one in alive}
         self._proofs[pool] = proof
         if unguarded:
-            log.warning("template %s: guard.unguarded is set; its jobs run WITHOUT the kernel's guard", pool.spec.name)
+            log.warning(
+                "guard.unguarded is set: jobs run WITHOUT the kernel's guard", extra=told(template=pool.spec.name)
+            )
             self._conclude(pool, proof)
         elif proof.problems:
             self._conclude(pool, proof)
@@ -142,7 +145,7 @@ class SelfTest:
             proof.answers = read_answers(_text(reply.stdout), proof.layers)
         except ValueError as problem:
             if proof.attempts < _ATTEMPTS_MAX:
-                log.warning("template %s: %s; trying again", pool.spec.name, problem)
+                log.warning("self-test to be tried again", extra=told(template=pool.spec.name, problem=problem))
                 return True
             proof.problems = [f"the probes could not be judged: {problem}"]
         else:
@@ -155,13 +158,13 @@ class SelfTest:
         name = pool.spec.name
         if proof.problems:
             reason = "; ".join(proof.problems)
-            log.error("template %s is not served: %s", name, reason)
+            log.error("template not served", extra=told(template=name, problem=reason))
             pool.advance(GenerationEvent.REFUSED)
             self._on_refused(pool, reason)
             return
         for layer in proof.layers:
             if not layer.active and not self._config.guard.unguarded:
-                log.warning("template %s: the layer %s is not active: %s", name, layer.name, layer.detail)
+                log.warning("guard layer not active", extra=told(template=name, layer=layer.name, detail=layer.detail))
         self._on_proved(pool)
 
     def status(self) -> dict[str, Any]:
@@ -170,7 +173,8 @@ class SelfTest:
         required = {*ALWAYS_REQUIRED, *self._config.guard.required}
         return {
             "unguarded": self._config.guard.unguarded,
-            "safe": not self._config.guard.unguarded and all(pool.state is GenerationState.SERVING for pool in self._proofs if pool in serving),
+            "safe": not self._config.guard.unguarded
+            and all(pool.state is GenerationState.SERVING for pool in self._proofs if pool in serving),
             "templates": {
                 pool.spec.name: {
                     "proved": proof.proved,

@@ -170,7 +170,7 @@ class Supervisor:
             new = resolved(load_config())
             guard_orders(new)
         except ConfigError as problem:
-            log.error("reload refused, nothing changed: %s", problem)
+            log.error("reload refused", extra=told(problem=problem))
             raise RequestRefused("bad_config", f"nothing changed: {problem}") from None
         outcome = compare(self._config, new)
         self._config = new
@@ -183,7 +183,7 @@ class Supervisor:
                 message = f"The template {name!r} was taken out of the configuration; the job did not run."
                 self._answer_unrun(job, "rejected", "TemplateRemoved", message)
         outcome = replace(outcome, renewed=tuple(renewed), removed=tuple(removed))
-        log.info("reloaded: %s", outcome)
+        log.info("reloaded", extra=told(outcome=outcome))
         self._dispatch()
         return outcome
 
@@ -194,7 +194,7 @@ class Supervisor:
             return
         self._draining = True
         self.on_stopping()
-        log.info("stopping: %d jobs run, %d wait", self._runner.running, len(self._queue))
+        log.info("stopping", extra=told(running=self._runner.running, queued=len(self._queue)))
         self.reactor.call_later(self._config.lifecycle.drain_s, self.stop)
         self._stop_if_done()
 
@@ -231,13 +231,13 @@ class Supervisor:
         self._dispatch()
 
     def _on_proved(self, pool: WorkerPool) -> None:
-        log.info("template %s, generation %d, is ready, its guard proved", pool.spec.name, pool.generation)
+        log.info("template proved", extra=told(template=pool.spec.name, generation=pool.generation))
         self._pools.serve(pool)
         if not self._frontend.bound:
             self.addresses = [
                 self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
             ]
-            log.info("serving at %s", ", ".join(self.addresses))
+            log.info("serving", extra=told(addresses=",".join(self.addresses)))
             connections, pile_bytes_max = self._frontend.connections, self._pile_bytes_max()
             PileWatch(self.reactor, connections, self._accounted_bytes, self._intake.waiting, pile_bytes_max)
             self.on_serving()
@@ -431,6 +431,9 @@ class Supervisor:
         self._on_result(job, reply)
 
     def _on_result(self, job: Job, reply: ResultReply) -> None:
+        if len(self._queue):
+            # A job that ends makes room below running_max, and where enough workers wait already nothing else says so.
+            self.reactor.call_later(0.0, self._dispatch)
         if self._selftest.takes(job, reply):
             return
         if self._config.guard.unguarded:

@@ -15,6 +15,7 @@ from typing import Final
 from warmfork.wire import control
 from warmfork.wire.records import TemplateInfo, TemplateState
 from warmfork_daemon.config import Config
+from warmfork_daemon.logs import told
 from warmfork_daemon.reactor import Reactor, Timer
 from warmfork_daemon.template_link import TemplateLink, copy_packages
 from warmfork_daemon.templates import TemplateSpec, start_order
@@ -160,17 +161,18 @@ class TemplateKeeper:
         self.problem, self._failures = "", 0
         for library in record.template.libraries:
             if library.error:
-                log.warning("template %s: preload of %s failed: %s", self._spec.name, library.name, library.error)
+                log.warning(
+                    "preload failed",
+                    extra=told(template=self._spec.name, module=library.name, problem=library.error),
+                )
         self._events.ready(record)
 
     def _leave_out(self, record: control.Threaded) -> None:
         if record.module in self.left_out:
             return  # its end is then a failed start like any other
         log.warning(
-            "template %s: importing %s starts %d thread(s); starting again without it",
-            self._spec.name,
-            record.module,
-            record.threads,
+            "a module starts threads, starting again without it",
+            extra=told(template=self._spec.name, module=record.module, threads=record.threads),
         )
         self.left_out.append(record.module)
         self._start_again = True
@@ -188,7 +190,7 @@ class TemplateKeeper:
             self._start_again = False
             self._reactor.call_later(0.0, self._restart)
         elif was_ready:
-            log.error("template %s ended with status %d; starting another", self._spec.name, status)
+            log.error("template ended, starting another", extra=told(template=self._spec.name, status=status))
             self._reactor.call_later(RESTART_S, self._restart)
         else:
             self._on_failed_start(self._reason or f"it ended with status {status}; what it printed says why")
@@ -197,7 +199,7 @@ class TemplateKeeper:
         self.problem, self._reason = reason, ""
         self._failures += 1
         self.retry_after_s = min(RESTART_S * 2.0 ** min(self._failures, _DOUBLINGS_MAX), _RESTART_S_MAX)
-        log.error("template %s did not become ready: %s", self._spec.name, reason)
+        log.error("template not ready", extra=told(template=self._spec.name, problem=reason))
         self._reactor.call_later(self.retry_after_s, self._restart)
         self._events.failed()
 

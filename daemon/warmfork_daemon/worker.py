@@ -22,8 +22,8 @@ import psutil
 
 from warmfork.wire import stream
 from warmfork.wire.jobs import JobReport
-from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon import descriptors
+from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.job import Job
 from warmfork_daemon.lifecycle import WORKER, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
@@ -76,6 +76,7 @@ class Worker:
     peak_rss_bytes: int = 0
     status: int | None = None
     slot_path: str = ""
+    left_nothing: bool = False
     streaming: JobStream | None = None
     disk_looked_s: float = 0.0
     made_s: float = field(default_factory=time.monotonic)
@@ -136,13 +137,18 @@ class Worker:
         """Whether the kernel killed it at the limit of its cgroup."""
         return self.cgroup is not None and self.cgroup.oom_killed()
 
-    def sample(self) -> int:
-        """Resident bytes above the baseline right now; 0 when it cannot be asked any more."""
+    def sample(self) -> int | None:
+        """Resident bytes above the baseline right now; 0 when it cannot be asked any more.
+
+        None when the process lives and has none: its first thread has ended, and what the others use is not to be seen.
+        """
         assert self.process is not None
         try:
             rss = int(self.process.memory_info().rss)
         except psutil.Error:
             return 0
+        if rss == 0 and self.alive():
+            return None
         self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
         return max(0, rss - self.baseline_rss_bytes)
 

@@ -31,8 +31,8 @@ class Heard:
         return "".join(text for name, text in self.pieces if name == stream)
 
 
-def result_with(stdout: StreamText, stderr: StreamText = StreamText()) -> Result:
-    return Result(JOB.hex(), "ok", text_of(stdout), text_of(stderr))
+def result_with(stdout: StreamText) -> Result:
+    return Result(JOB.hex(), "ok", text_of(stdout))
 
 
 @given(

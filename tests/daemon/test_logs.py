@@ -20,7 +20,15 @@ from warmfork_daemon import logs
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.job_log import log_code, log_finished
-from warmfork_daemon.logs import JsonFormatter, LineHandler, TextFormatter, escaped, goes_to_the_journal, told
+from warmfork_daemon.logs import (
+    BriefFormatter,
+    JsonFormatter,
+    LineHandler,
+    TextFormatter,
+    escaped,
+    goes_to_the_journal,
+    told,
+)
 
 
 def record(event: str = "it happened", level: int = logging.INFO, **fields: object) -> logging.LogRecord:
@@ -104,6 +112,13 @@ def test_a_line_that_is_too_long_keeps_every_field() -> None:
     assert {"first", "second", "logger"} <= set(fields)
     assert fields["second"].endswith(" more)")
     assert "aaa... (7 more)" == escaped("a" * 10, 3)
+
+
+def test_a_private_daemon_tells_people() -> None:
+    """In the terminal of a program the event comes first and its fields follow, escaped and in one line."""
+    line = BriefFormatter().format(record("files not\x1b collected", job="ab", why="a\nb", nothing=None))
+    assert 'warmfork: files not\\x1b collected (job=ab why="a\\nb")' == line
+    assert "warmfork: plain" == BriefFormatter().format(record("plain"))
 
 
 def test_control_characters_are_escaped() -> None:

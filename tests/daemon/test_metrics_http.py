@@ -179,7 +179,7 @@ def test_a_fault_is_a_missing_page(running: Running, caplog: pytest.LogCaptureFi
 
 
 def test_the_page_is_not_made_for_everyone(running: Running) -> None:
-    """However many ask at once, the page is made about twice a second at most."""
+    """However many ask at once, the page is made about once a second at most."""
     for _ in range(20):
         assert 200 == running.ask(GET)[0]
     assert running.pages <= 3

@@ -138,9 +138,7 @@ def test_for_a_peer_that_is_gone_nothing_is_kept() -> None:
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(0, 3 * BIG_BYTES), st.booleans()), max_size=40
-    )
+    st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(0, 3 * BIG_BYTES), st.booleans()), max_size=40)
 )
 def test_the_bounds_hold_whatever_is_sent(sent: list[tuple[bytes, int, bool]]) -> None:
     """Invariant: after every send bytes and messages are within their bounds, and the sums are true."""

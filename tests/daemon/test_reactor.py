@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -418,3 +419,58 @@ def test_an_unwatched_socket_is_silent(loop: Loop, zmq_pair: tuple[zmq.Socket[An
     loop.settle()
     loop.reactor.unwatch_socket(router)
     assert [True] == told
+
+
+def test_cancelled_timers_are_forgotten_long_before_they_are_due(loop: Loop) -> None:
+    """However many deadlines of minutes are armed and cancelled, few are kept; those that stand still come, in order."""
+    called: list[int] = []
+    for number in range(10_000):
+        loop.reactor.call_later(600.0, lambda: None).cancel()
+        if number % 1_000 == 0:
+            loop.reactor.call_later(0.001 * number / 1_000, partial(called.append, number))
+    assert len(loop.reactor._timers) < 1_000
+    loop.until(lambda: len(called) == 10)
+    assert sorted(called) == called
+
+
+def test_cancelling_twice_counts_once(loop: Loop) -> None:
+    """Cancelling again, and cancelling what was called already, forgets no timer that stands."""
+    done: list[bool] = []
+    fired = loop.reactor.call_later(0.0, lambda: None)
+    loop.settle()
+    cancelled = loop.reactor.call_later(600.0, lambda: None)
+    dead = loop.reactor._dead_timers
+    for _ in range(2_000):
+        fired.cancel()
+        cancelled.cancel()
+    assert dead + 1 == loop.reactor._dead_timers
+    loop.reactor.call_later(0.001, lambda: done.append(True))
+    loop.until(lambda: done)
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), OSError(24, "Too many open files"), OSError(28, "No space left")])
+def test_a_shortage_costs_the_call_and_not_the_loop(
+    loop: Loop, problem: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callback that runs out of something is logged, and whoever comes next is called as ever."""
+    called: list[bool] = []
+
+    def fail() -> None:
+        raise problem
+
+    loop.reactor.call_later(0.0, fail)
+    loop.reactor.call_later(0.001, lambda: called.append(True))
+    loop.until(lambda: called)
+    assert "lack of resources" in caplog.text
+
+
+@pytest.mark.parametrize("problem", [ValueError("a defect"), OSError(9, "Bad file descriptor")])
+def test_a_defect_comes_out(loop: Loop, problem: Exception) -> None:
+    """What is no shortage ends the loop: going on with a broken state would be worse."""
+
+    def fail() -> None:
+        raise problem
+
+    loop.reactor.call_later(0.0, fail)
+    with pytest.raises(type(problem)):
+        loop.settle()

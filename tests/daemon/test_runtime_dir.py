@@ -121,6 +121,7 @@ def test_the_lock_is_not_inherited(directory: RuntimeDirectory) -> None:
 def test_what_a_dead_daemon_left_is_cleaned(run: Path) -> None:
     """A stale socket and filled slots go, links in them are not followed, and the key stays."""
     (run / "slots" / "s1" / "work").mkdir(parents=True)
+    (run / "lock").touch()
     run.chmod(0o700)
     (run / "slots" / "s1" / "work" / "file").write_bytes(b"x")
     outside = run.parent / "outside"
@@ -168,7 +169,7 @@ def unprivileged(tmp_path: Path, before: str, after: str) -> str:
 
 def test_slots_that_a_job_locked_are_cleaned(tmp_path: Path) -> None:
     """A job of a killed daemon that closed its own directories (mode 0) does not keep the next daemon from starting."""
-    before = "os.makedirs('run/slots/s/work/shut/in'); os.chmod('run', 0o700); os.chmod('run/slots/s/work/shut', 0)"
+    before = "os.makedirs('run/slots/s/work/shut/in'); open('run/lock', 'w').close(); os.chmod('run', 0o700); os.chmod('run/slots/s/work/shut', 0)"
     assert "[]" == unprivileged(tmp_path, before, "print(os.listdir('run/slots'))")
 
 

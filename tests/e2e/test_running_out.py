@@ -129,6 +129,11 @@ def tiny_disk(short_dir: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(short_dir)], check=True)
 
 
+def use_every_inode(directory: Path) -> None:
+    for number in range(1_000):
+        (directory / str(number)).touch()
+
+
 def test_disk_space(tiny_disk: Path, serve: Callable[..., Served], calls: ThreadPoolExecutor) -> None:
     """With a full disk below the runtime directory no worker gets its directories: jobs wait, the reason is in status, and
     they run when there is room. What a job itself writes there fails in the job alone.
@@ -139,8 +144,7 @@ def test_disk_space(tiny_disk: Path, serve: Callable[..., Served], calls: Thread
         filler = tiny_disk / "filler"
         filler.mkdir()
         with pytest.raises(OSError, match="No space left"):
-            for number in range(1_000):
-                (filler / str(number)).touch()
+            use_every_inode(filler)
         waiting = use_up_and_wait(client, calls)
         assert "No space left on device" in problem_of(client)
         for path in filler.iterdir():

@@ -58,6 +58,10 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
     """
     try:
         channel_fd, stdout_fd, stderr_fd = fds
+        # Not the template's: flags and locks live in the open file description, and that one is every worker's.
+        nothing_fd = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing_fd, 0)
+        os.close(nothing_fd)
         os.dup2(stdout_fd, 1)
         os.dup2(stderr_fd, 2)
         os.close(stdout_fd)

@@ -38,6 +38,8 @@ def execute(args: argparse.Namespace) -> int:
     """Ask and print what changed. Raises DaemonUnreachable, RequestRefused."""
     with Client(**connection_of(args)) as client:
         outcome = client.reload()
-    lines = [f"{said}: {one_line(', '.join(map(str, outcome[key])))}" for key, said in _SAID.items() if outcome.get(key)]
+    lines = [
+        f"{said}: {one_line(', '.join(map(str, outcome[key])))}" for key, said in _SAID.items() if outcome.get(key)
+    ]
     sys.stdout.write("\n".join(lines or ["nothing changed"]) + "\n")
     return 0

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from warmfork_worker.kernel import calls, filter, landlock, namespaces, rules
+from warmfork_worker.kernel import calls, filter, landlock, namespaces, proc, rules
 from warmfork_worker.kernel.host_trees import HostTrees
 from warmfork_worker.kernel.numbers import this_machine
 from warmfork_worker.kernel.rlimits import Limits, set_maxima
@@ -57,6 +57,8 @@ class KernelGuard:
             namespaces.own_user_namespace(self._identity, nested=self._private)
         set_maxima(self._limits, threads=self._identity is not None)
         if self._landlock_abi or self._program:
+            # Files on a job's tmpfs are in nobody's resident memory: the kernel must not take the daemon for the culprit.
+            proc.write_own("oom_score_adj", "1000")
             calls.keep_capabilities()
         calls.set_no_new_privileges()
 

@@ -51,8 +51,10 @@ def host_trees(font_dirs: Sequence[str]) -> HostTrees:
     ]
     # A tree is known by the path that the interpreter uses and by the one that its links lead to.
     both = [path for entry in wanted for path in (os.path.abspath(entry), os.path.realpath(entry))]
+    # Below a directory that is a link on this host (/lib on a merged /usr) the real path is enough: the link stays one.
+    both = [path for path in both if not path.startswith(tuple(f"{link}/" for link in linked))]
     directories = _outermost(path for path in both if os.path.isdir(path) and path != "/")
-    files = [path for entry in (*_SYSTEM_FILES, *both) for path in (entry,) if os.path.isfile(path)]
+    files = [path for path in (*_SYSTEM_FILES, *both) if os.path.isfile(path)]
     outside = (path for path in dict.fromkeys(files) if not path.startswith(tuple(f"{top}/" for top in directories)))
     return HostTrees(directories, tuple(outside), links)
 

@@ -15,7 +15,9 @@ from typing import Final
 _PROT_WRITE: Final = 0x2
 _PROT_EXEC: Final = 0x4
 _MAP_ANONYMOUS: Final = 0x20
-_CLONE_THREAD: Final = 0x10000
+_MAP_HUGETLB: Final = 0x40000
+_CLONE_WHOLE_THREAD: Final = 0x10F00  # CLONE_VM, FS, FILES, SIGHAND, THREAD: what a thread shares, descriptors above all
+_CLONE_REFUSED: Final = 0x3000  # CLONE_PIDFD, CLONE_PTRACE
 _CLONE_NEW_ANY: Final = 0x7E020080  # every CLONE_NEW* bit
 _PR_SET_NAME: Final = 15
 _PR_GET_NAME: Final = 16
@@ -66,7 +68,12 @@ def _rule(names: str, reason: str, *ways: tuple[Check, ...], answer: int | None 
 
 
 _NO_EXEC: Final = (Check(2, _PROT_EXEC, (0,)),)
-_FILE_EXEC: Final = (Check(2, _PROT_EXEC | _PROT_WRITE, (_PROT_EXEC,)), Check(3, _MAP_ANONYMOUS, (0,)))
+# Huge pages come from a pool of the host's, and no limit of a job counts them.
+_PLAIN_PAGES: Final = Check(3, _MAP_HUGETLB, (0,))
+_DATA_MAP: Final = (*_NO_EXEC, _PLAIN_PAGES)
+_FILE_EXEC: Final = (
+    Check(2, _PROT_EXEC | _PROT_WRITE, (_PROT_EXEC,)), Check(3, _MAP_ANONYMOUS | _MAP_HUGETLB, (0,)),
+)  # fmt: skip
 
 _COMMON: Final = (
     _rule("read write readv writev pread64 pwrite64 preadv pwritev lseek sendfile copy_file_range", "data of open files"),
@@ -89,7 +96,7 @@ _COMMON: Final = (
     _rule("sched_getaffinity", "its own processors; of another process it would tell that there is one",
           (Check(0, 0xFFFFFFFF, (0,)),)),
     _rule("clone", "threads of this process and nothing else: no fork, no namespace",
-          (Check(0, _CLONE_THREAD | _CLONE_NEW_ANY, (_CLONE_THREAD,)),)),
+          (Check(0, _CLONE_WHOLE_THREAD | _CLONE_REFUSED | _CLONE_NEW_ANY, (_CLONE_WHOLE_THREAD,)),)),
     _rule("rt_sigprocmask rt_sigaction rt_sigreturn rt_sigpending sigaltstack restart_syscall", "its own signal handlers"),
     _rule("getpid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp uname sysinfo getrusage times "
           "getrlimit", "questions about itself"),
@@ -121,5 +128,5 @@ def rules(*, file_exec: bool) -> tuple[Rule, ...]:
         file_exec: let files be mapped as code, for libraries that are imported late. Only where the job can write
             nothing but a ``noexec`` mount: the kernel then refuses to map what the job itself wrote.
     """
-    ways = (_NO_EXEC, _FILE_EXEC) if file_exec else (_NO_EXEC,)
+    ways = (_DATA_MAP, _FILE_EXEC) if file_exec else (_DATA_MAP,)
     return (*_COMMON, Rule(("mmap",), _MMAP_REASON, None, ways))
