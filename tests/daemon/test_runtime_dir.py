@@ -375,6 +375,7 @@ def test_close_and_remove(run: Path) -> None:
 def test_each_template_has_slots_of_its_own(run: Path) -> None:
     """The default template's slots are there; another's are made beside them, empty whatever a dead daemon left."""
     (run / "slots-light" / "old").mkdir(parents=True)
+    (run / "lock").touch()
     run.chmod(0o700)
     directory = RuntimeDirectory(str(run))
     try:

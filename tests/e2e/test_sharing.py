@@ -47,7 +47,16 @@ def daemon() -> Iterator[Daemon]:
 def connect() -> Iterator[Callable[[EmbeddedDaemon], Link]]:
     """Opens connections of a client that can be left without a word."""
     context: zmq.Context[Any] = zmq.Context()
-    yield lambda of: Link(context, of.address)
+    links: list[Link] = []
+
+    def connect_to(of: EmbeddedDaemon) -> Link:
+        links.append(Link(context, of.address))
+        return links[-1]
+
+    yield connect_to
+    for link in links:
+        with contextlib.suppress(zmq.ZMQError):  # closed already
+            link.close()
     context.destroy(0)
 
 

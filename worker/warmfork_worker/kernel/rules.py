@@ -99,7 +99,7 @@ _COMMON: Final = (
           (Check(0, _CLONE_WHOLE_THREAD | _CLONE_REFUSED | _CLONE_NEW_ANY, (_CLONE_WHOLE_THREAD,)),)),
     _rule("rt_sigprocmask rt_sigaction rt_sigreturn rt_sigpending sigaltstack restart_syscall", "its own signal handlers"),
     _rule("getpid getppid getuid geteuid getgid getegid getgroups getresuid getresgid getpgrp uname sysinfo getrusage times "
-          "getrlimit", "questions about itself"),
+          "getrlimit", "questions about itself; sysinfo tells the machine's load and memory as well"),
     _rule("nanosleep gettimeofday time getrandom", "time and randomness"),
     _rule("clock_gettime clock_getres clock_nanosleep", "the system's clocks and its own; a negative one is another process's",
           (Check(0, 0xFFFFFFF0, (0,)),)),
