@@ -7,6 +7,7 @@ from typing import assert_type
 
 from warmfork import AsyncClient, Chart, Client, ErrorInfo, Result, Usage, Verdict, embedded
 from warmfork.compat import AsyncCodeExecutor
+from warmfork.streaming import OutputChunk
 
 
 def synchronous(client: Client) -> None:
@@ -22,9 +23,15 @@ def synchronous(client: Client) -> None:
         policy="strict",
         rc={"figure.dpi": 150},
         redact=True,
+        tenant="session-1",
+        priority="batch",
+        retries=3,
+        retry_for_s=30,
+        on_output=lambda stream, text: print(stream, text.upper()),
     )
     assert_type(result, Result)
     assert_type(result.ok, bool)
+    assert_type(result.queue_length, int | None)
     assert_type(result.verdict, Verdict)
     assert_type(result.error, ErrorInfo | None)
     assert_type(result.charts, tuple[Chart, ...])
@@ -42,4 +49,8 @@ def over_tcp() -> None:
 
 async def asynchronous(client: AsyncClient, executor: AsyncCodeExecutor) -> None:
     assert_type(await client.execute("print(1)", redact=True), Result)
+    async with client.stream("print(1)", timeout_s=5, formats=("png",)) as run:
+        async for chunk in run:
+            assert_type(chunk, OutputChunk)
+        assert_type(await run.result(), Result)
     await executor.execute("print(1)")

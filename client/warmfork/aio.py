@@ -94,6 +94,8 @@ class _AsyncLink:
         finally:
             self._waiting.pop(request.id, None)
             self._outputs.pop(request.id, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # asyncio warns of one that nobody looked at, and nobody else will
 
     async def _receive(self) -> None:
         while True:

@@ -80,22 +80,21 @@ class AbsenceWatch:
         self._planned = False
         now_s = monotonic_s()
         jobs = list(self._jobs())
-        reached: dict[tuple[int, bytes], bool] = {}
+        # Short jobs never cost a look; but whose connection has ended has ended for its youngest job too.
+        asked = {_name_of(peer): peer for job in jobs if now_s - job.submitted_s >= LOOK_S for peer in job.waiting}
+        ended = {name for name, peer in asked.items() if not self._reaches(peer)}
         for job in jobs:
-            if now_s - job.submitted_s >= LOOK_S:
-                leave(job, lambda peer: not self._reached(peer, reached), now_s)
+            leave(job, lambda peer: _name_of(peer) in ended, now_s)
         self._end_abandoned()
         if jobs:
             self.expect()
-
-    def _reached(self, peer: Peer, reached: dict[tuple[int, bytes], bool]) -> bool:
-        name = (peer.socket, peer.routing_id)
-        if name not in reached:
-            reached[name] = self._reaches(peer)
-        return reached[name]
 
     def _end_abandoned(self) -> None:
         now_s = monotonic_s()
         for job in list(self._jobs()):
             if self._cancels and past_grace(job, self._grace_s, now_s):
                 self._end(job)
+
+
+def _name_of(peer: Peer) -> tuple[int, bytes]:
+    return (peer.socket, peer.routing_id)

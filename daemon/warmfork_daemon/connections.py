@@ -18,7 +18,7 @@ import os
 import socket
 import struct
 import termios
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,7 +39,6 @@ _EVENTS_A_TURN: Final = 512
 _ACCEPTED_UNSEEN_MAX: Final = 2_048
 """ZeroMQ waits once about so many events of its monitor are unread: no more connections can come in between two looks."""
 _SILENT_S: Final = 0.5
-_LOOKS_A_RELEASE: Final = 40
 
 Owner = int | str
 PeerName = tuple[int, bytes]
@@ -163,6 +162,10 @@ class Connections:
         for router, monitor in self._monitors:
             self._reactor.unwatch_socket(monitor)
             with contextlib.suppress(zmq.ZMQError):
+                # ZeroMQ's thread holds a lock while it waits for room here, and the next call wants that lock.
+                while True:
+                    monitor.recv_multipart(zmq.NOBLOCK)
+            with contextlib.suppress(zmq.ZMQError):
                 router.disable_monitor()
             monitor.close(0)
         self._monitors.clear()
@@ -209,73 +212,3 @@ def _unread(own: socket.socket) -> int:
 def _shut(own: socket.socket) -> None:
     with contextlib.suppress(OSError):
         own.shutdown(socket.SHUT_RDWR)
-
-
-class PileWatch:
-    """Keeps unfinished messages from filling the memory: the process's own size, less what is accounted for, is bounded.
-
-    Beyond the bound first those are cut that are sending; where nobody is seen to, those that wait for no job, who lose
-    nothing by it but the unfinished message; beyond twice the bound, everybody who is silent.
-
-    Args:
-        reactor: the event loop.
-        connections: to be cut.
-        accounted: bytes that the daemon holds and knows of.
-        waiting: the peers that wait for a job.
-        excess_max: bytes beyond those, and beyond what the process had at the start, that are let be.
-    """
-
-    INTERVAL_S: Final = 0.25
-
-    def __init__(
-        self,
-        reactor: Reactor,
-        connections: Connections,
-        accounted: Callable[[], int],
-        waiting: Callable[[], Container[PeerName | None]],
-        excess_max: int,
-    ) -> None:
-        self._reactor = reactor
-        self._connections = connections
-        self._accounted = accounted
-        self._waiting = waiting
-        self._excess_max = excess_max
-        self._floor = resident_bytes()
-        self._looks_in_vain = 0
-        self._look_later()
-
-    def _look_later(self) -> None:
-        self._reactor.call_later(self.INTERVAL_S, self._look)
-
-    def _look(self) -> None:
-        excess = resident_bytes() - self._floor - self._accounted()
-        if excess <= self._excess_max:
-            self._looks_in_vain = 0
-        elif not self._cut(excess):
-            # Nobody piles up any more, and what is left is the allocator's.
-            if self._looks_in_vain % _LOOKS_A_RELEASE == 1:
-                release_memory()
-            self._looks_in_vain += 1
-        self._look_later()
-
-    def _cut(self, excess: int) -> int:
-        if excess > 2 * self._excess_max:
-            return self._connections.cut_silent()
-        return self._connections.cut_silent(sending=True) or self._connections.cut_silent(self._waiting())
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; 0 where it cannot be asked."""
-    try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
-
-
-def release_memory() -> None:
-    """Let the allocator give back what is free."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -211,6 +211,17 @@ class Frontend:
             return problem.errno != zmq.EHOSTUNREACH
         return True
 
+    def status(self) -> dict[str, int]:
+        """Counts for ``status``."""
+        return {
+            "connections": len(self.connections),
+            "connections_refused": self.connections.refused,
+            "connections_cut": self.connections.cut,
+            "unsent_replies": self.outbox.messages,
+            "unsent_bytes": self.outbox.bytes,
+            "dropped_replies": self.outbox.dropped,
+        }
+
     def close(self) -> None:
         """Close every socket; replies already sent get a second to leave."""
         self.outbox.close()

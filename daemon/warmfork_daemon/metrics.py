@@ -6,6 +6,7 @@ holds a job id, a user, or anything a job wrote: values come from the configurat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from warmfork.results import VERDICTS
 from warmfork_daemon.config import Config
@@ -174,7 +174,9 @@ def _counts(name: str, help: str, label: str, values: Mapping[str, float]) -> Me
 def _histogram(name: str, help: str, by_template: Mapping[str, Histogram]) -> Metric:
     family = HistogramMetricFamily(name, help, labels=["template"])
     for template, histogram in by_template.items():
-        buckets = [(floatToGoString(bound), float(count)) for bound, count in histogram.cumulative()]
+        buckets = [
+            ("+Inf" if math.isinf(bound) else repr(bound), float(count)) for bound, count in histogram.cumulative()
+        ]
         family.add_metric([template], buckets=buckets, sum_value=histogram.sum)
     return family
 

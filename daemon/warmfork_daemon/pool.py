@@ -237,7 +237,7 @@ class WorkerPool:
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
         worker = self._workers.get(record.worker_id)
-        pid = _pid_seen_here(fds[0]) if len(fds) == 2 else -1
+        pid = pid_of(fds[0]) if len(fds) == 2 else -1
         if worker is None or worker.state is not State.FORKING or pid < 0:
             for fd in fds:
                 os.close(fd)
@@ -394,11 +394,3 @@ class WorkerPool:
         self.keeper.close()
         if self.generation > 1 or self.spec.name != TEMPLATE_DEFAULT:
             wipe_tree(str(self._slots_dir))
-
-
-def _pid_seen_here(pidfd: int) -> int:
-    """As ``pid_of``; -1 where there is no descriptor left to look it up."""
-    try:
-        return pid_of(pidfd)
-    except OSError:
-        return -1

@@ -32,7 +32,6 @@ from warmfork_daemon.admission import admit
 from warmfork_daemon.answering import error_for, frames_of, not_delivered
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
-from warmfork_daemon.connections import PileWatch
 from warmfork_daemon.frontend import Frontend, Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.intake import Intake
@@ -40,6 +39,7 @@ from warmfork_daemon.job import Job, JobKey
 from warmfork_daemon.job_log import log_code, log_finished
 from warmfork_daemon.logs import told
 from warmfork_daemon.metrics_http import PageServer
+from warmfork_daemon.pile_watch import watch_piles
 from warmfork_daemon.pool import PoolEvents, WorkerPool
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, monotonic_s
@@ -57,7 +57,6 @@ from warmfork_daemon.worker import Worker
 log = logging.getLogger("warmfork.supervisor")
 
 _EXPIRY_TURN_S: Final = 0.25
-_PILE_BYTES_MAX: Final = 512 << 20  # of messages that are not whole yet; besides what running jobs may report
 _FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
@@ -238,8 +237,7 @@ class Supervisor:
                 self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
             ]
             log.info("serving", extra=told(addresses=",".join(self.addresses)))
-            connections, pile_bytes_max = self._frontend.connections, self._pile_bytes_max()
-            PileWatch(self.reactor, connections, self._accounted_bytes, self._intake.waiting, pile_bytes_max)
+            watch_piles(self.reactor, self._frontend, self._intake, self._runner, self._config)
             self.on_serving()
             self._pools.start_further()
         self._dispatch()
@@ -309,7 +307,11 @@ class Supervisor:
             self._counts,
             self._selftest.status(),
             self._metrics.addresses if self._metrics is not None else [],
-        ) | {"cgroups": self._cgroups.status()}
+        ) | {
+            "cgroups": self._cgroups.status(),
+            "peers": self._frontend.status(),
+            "known_jobs": self._intake.status(),
+        }
 
     def summary(self) -> str:
         """How this daemon is, in one line."""
@@ -447,14 +449,6 @@ class Supervisor:
         self._counts.undelivered += not delivered
         log_finished(job, reply, delivered=delivered)
         self._stop_if_done()
-
-    def _accounted_bytes(self) -> int:
-        """What the daemon holds and knows of: jobs that wait and run, replies that wait, kept results."""
-        running = sum(job.input_bytes for job, _ in self._runner.running_jobs)
-        return self._queue.bytes + running + self._frontend.outbox.bytes + self._intake.recent_bytes
-
-    def _pile_bytes_max(self) -> int:
-        return _PILE_BYTES_MAX + self._config.pool.running_max * self._config.limits.reply_bytes_max
 
     def _count_undelivered(self) -> None:
         self._counts.undelivered += 1

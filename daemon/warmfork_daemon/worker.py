@@ -203,11 +203,17 @@ class Worker:
 
 
 def pid_of(pidfd: int) -> int:
-    """The pid, as this process sees it, of a pidfd from another pid namespace; 0 once the process is gone."""
-    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
-        for line in info:
-            if line.startswith("Pid:"):
-                return max(0, int(line.split()[1]))
+    """The pid, as this process sees it, of a pidfd from another pid namespace; 0 once the process is gone.
+
+    -1 where it cannot be looked up, for lack of descriptors say.
+    """
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
+            for line in info:
+                if line.startswith("Pid:"):
+                    return max(0, int(line.split()[1]))
+    except OSError:
+        return -1
     return 0
 
 

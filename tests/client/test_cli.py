@@ -119,6 +119,7 @@ def test_arguments_reach_the_client(client: type[FakeClient]) -> None:
     arguments += ["--var", "n=1", "--var", 'name="x=y"', "--file", "./data/in.csv", "--file", str(outside)]
     arguments += ["--stdin", "input.txt", "--template", "light", "--address", "tcp://10.0.0.7:7070"]
     arguments += ["--key-file", "k", "--server-key-file", "s.key", "--client-key-file", "c.key_secret", "--redact"]
+    arguments += ["--tenant", "t", "--priority", "batch", "--retry-for", "30"]
     assert 0 == cli.main(["run", "job.py", *arguments])
     (request,) = client.requests
     job_id = request.pop("job_id")
@@ -130,6 +131,9 @@ def test_arguments_reach_the_client(client: type[FakeClient]) -> None:
         "server_key_file": "s.key",
         "client_key_file": "c.key_secret",
         "redact": True,
+        "tenant": "t",
+        "priority": "batch",
+        "retry_for_s": 30.0,
         "timeout_s": 2.5,
         "memory_bytes": 512 << 20,
         "formats": ("svg", "png"),

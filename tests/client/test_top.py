@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
@@ -69,11 +70,11 @@ def status(**changes: Any) -> dict[str, Any]:
 
 
 def text_of(
-    view: View, *, height: int = 50, width: int = 160, live: bool = True, choice: Choice = Choice(), message: str = ""
-) -> str:  # noqa: B008, E501 - frozen; one line reads best
-    console = Console(file=io.StringIO(), width=width, height=height, color_system=None, legacy_windows=False)
+    view: View, choice: Choice | None = None, message: str = "", *, live: bool = True, size: tuple[int, int] = (160, 50)
+) -> str:
+    console = Console(file=io.StringIO(), width=size[0], height=size[1], color_system=None, legacy_windows=False)
     with console.capture() as picture:
-        console.print(draw(view, console, choice, message, live=live))
+        console.print(draw(view, console, choice or Choice(), message, live=live))
     return picture.get()
 
 
@@ -128,9 +129,10 @@ def hostile(value: Any) -> Any:
 @pytest.mark.parametrize("live", [True, False])
 def test_nothing_steers_the_terminal(live: bool) -> None:
     """Whatever text a status holds, no control character of it reaches the terminal, and markup stays text."""
-    text = text_of(view_of(hostile(status())), live=live)
+    text = text_of(view_of(hostile(status())), live=live, size=(600, 50))
     assert harmless(text) == text
-    assert "owned" in text
+    for cell in ("science", "rejected", "QueueFull", "run"):
+        assert f"{cell}\\x1b]0;owned\\x07\\x1b[2J[bold]" in text
     message = outcome_text("\x1b[2J", "\x1b[2J")
     assert harmless(message) == message
 
@@ -151,7 +153,7 @@ def test_it_fits_and_shows_the_selected(height: int, width: int) -> None:
     ]
     running = [{"job_id": one, "uid": 1, "running_s": 1.0, "timeout_s": 2.0} for one in ids]
     view = view_of(status(workers={"by_state": {"busy": 100}, "running_max": 100, "list": listed}, running=running))
-    lines = text_of(view, height=height, width=width, choice=Choice(ids[57]), message="told").splitlines()
+    lines = text_of(view, Choice(ids[57]), "told", size=(width, height)).splitlines()
     assert len(lines) <= height
     assert any("1057" in line and ids[57][:12] in line and "1.0 of 2 s" in line for line in lines)
     assert any("more" in line for line in lines)
@@ -161,8 +163,8 @@ def test_it_fits_and_shows_the_selected(height: int, width: int) -> None:
 
 def test_window() -> None:
     """A window holds the selected row, never more rows than there are, and nothing when there is no room."""
-    assert range(0, 3) == window(3, None, 10)
-    assert range(0, 4) == window(9, None, 4)
+    assert range(3) == window(3, None, 10)
+    assert range(4) == window(9, None, 4)
     assert range(3, 7) == window(9, 5, 4)
     assert range(5, 9) == window(9, 8, 4)
     assert [] == list(window(9, 3, 0))
@@ -205,7 +207,7 @@ def test_choosing() -> None:
 def test_asking_is_shown() -> None:
     """Before a job is cancelled the screen asks, with its id; afterwards the answer stands there."""
     view = view_of(status())
-    assert f"cancel job {FIRST[:12]}?" in text_of(view, choice=Choice(FIRST, asking=True), message="old news")
+    assert f"cancel job {FIRST[:12]}?" in text_of(view, Choice(FIRST, asking=True), "old news")
     assert "old news" in text_of(view, message="old news")
     assert "cancelled job aaaaaaaaaaaa (running)" == outcome_text(FIRST, "running")
     assert "somebody else's" in outcome_text(FIRST, "unknown")
@@ -223,10 +225,11 @@ def test_the_terminal_is_restored() -> None:
     master, slave = pty.openpty()
     with os.fdopen(slave, "r", closefd=True) as stream:
         before = termios.tcgetattr(slave)
-        with pytest.raises(ZeroDivisionError), Keyboard(stream) as keyboard:
+        with contextlib.suppress(ZeroDivisionError), Keyboard(stream) as keyboard:
             os.write(master, b"jq")
             assert ["j", "q"] == keyboard.read(5.0)
             assert [] == keyboard.read(0.0)
+            assert before != termios.tcgetattr(slave)
             _ = 1 / 0
         assert before == termios.tcgetattr(slave)
         with Keyboard(stream) as keyboard:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 import zmq
 
 from warmfork_daemon import connections, descriptors
-from warmfork_daemon.connections import PileWatch, connections_max
+from warmfork_daemon.connections import connections_max
 from warmfork_daemon.frontend import Frontend, Peer
+from warmfork_daemon.pile_watch import PileWatch, resident_bytes
 from warmfork_daemon.reactor import Reactor
 
 GIVE_UP_S = 20.0
@@ -117,6 +119,28 @@ def test_more_than_allowed_are_refused_and_the_others_stay(desk: Desk, monkeypat
     desk.until(lambda: waiting_of(desk, b"late"))
 
 
+def test_a_storm_while_the_loop_is_busy_is_bounded_and_ends_well(desk: Desk) -> None:
+    """Unseen by the loop ZeroMQ accepts a bounded number of connections, which fit into what is left for them; closing with
+    the events of all these unread does not hang.
+    """
+    before, pause = len(os.listdir("/proc/self/fd")), threading.Event()
+    refused = 0
+    while refused < 500:  # half a second in which nobody gets in any more
+        peer = socket.socket(socket.AF_UNIX)
+        peer.setblocking(False)
+        try:
+            peer.connect(desk.path)
+        except BlockingIOError:  # the kernel's own queue is full, for now or for good
+            peer.close()
+            refused += 1
+            pause.wait(0.001)
+            continue
+        desk.peers.append(peer)
+        refused = 0
+    accepted = len(os.listdir("/proc/self/fd")) - before - len(desk.peers)
+    assert 1_500 < accepted <= connections._ACCEPTED_UNSEEN_MAX
+
+
 def test_room_is_left_below_every_limit_of_descriptors() -> None:
     """Connections, those ZeroMQ may accept unseen, and the reserve fit into what the process may have open, where it is much."""
     for allowed in (4_096, 20_000, 1 << 20):
@@ -139,7 +163,7 @@ def test_a_message_that_never_ends_is_cut_before_it_fills_the_memory(desk: Desk,
     desk.until(lambda: desk.came)
     waiting = waiting_of(desk, b"hello")
     PileWatch(desk.reactor, desk.frontend.connections, lambda: 0, lambda: waiting, bound)
-    before = peak = connections.resident_bytes()
+    before = peak = resident_bytes()
     frame = (b"\x03" + struct.pack(">Q", size) + bytes(size)) if size else b"\x01\x00" * 32_768
     due_s = time.monotonic() + GIVE_UP_S
     while not desk.frontend.connections.cut:
@@ -148,7 +172,7 @@ def test_a_message_that_never_ends_is_cut_before_it_fills_the_memory(desk: Desk,
             attacker.sendall(frame)
         desk.reactor.call_later(0.001, lambda: None)
         desk.reactor.turn()
-        peak = max(peak, connections.resident_bytes())
+        peak = max(peak, resident_bytes())
     desk.until(lambda: has_ended(attacker))
     assert not has_ended(innocent)
     assert peak - before < bound + (2 << 30) * PileWatch.INTERVAL_S
@@ -163,7 +187,7 @@ def test_far_over_the_bound_nobody_silent_is_spared(desk: Desk) -> None:
     attacker.sendall(b"\x00\x03job")
     desk.until(lambda: desk.came)
     waiting = waiting_of(desk, b"job")
-    accounted = [connections.resident_bytes() - 3_000]
+    accounted = [resident_bytes() - 3_000]
     watch = PileWatch(desk.reactor, desk.frontend.connections, lambda: accounted[0], lambda: waiting, 1_000)
     watch._floor = 0
     due_s = time.monotonic() + GIVE_UP_S

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmfork.results import ErrorInfo, Usage
@@ -98,6 +98,7 @@ def test_json() -> None:
     )
 
 
+@settings(deadline=None)  # the machine is shared
 @given(st.text(), st.text(), st.sampled_from([TextFormatter(), JsonFormatter()]))
 def test_nothing_from_outside_leaves_its_line(event: str, value: str, formatter: logging.Formatter) -> None:
     """Whatever text an event or a field has, the line is one, printable, and within its bound."""

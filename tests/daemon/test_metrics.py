@@ -88,7 +88,7 @@ def test_series_say_what_the_tally_and_the_status_say() -> None:
     assert 1 == samples["warmfork_job_run_seconds_bucket"][(("le", "0.025"), *science)]
     assert 2 == samples["warmfork_job_run_seconds_bucket"][(("le", "+Inf"), *science)]
     assert pytest.approx(0.3) == samples["warmfork_job_queue_seconds_sum"][science]
-    assert 1 == samples["warmfork_job_peak_memory_bytes_bucket"][(("le", "1.048576e+06"), *science)]
+    assert 1 == samples["warmfork_job_peak_memory_bytes_bucket"][(("le", "1048576.0"), *science)]
     assert pytest.approx(1.01) == samples["warmfork_job_cpu_seconds_total"][science]
     assert 2 == samples["warmfork_kills_total"][(("reason", "bad_report"),)]
     assert 4 == samples["warmfork_refused_requests_total"][(("code", "duplicate_job"),)]

@@ -305,5 +305,5 @@ def test_what_is_somebody_elses_is_left_alone(tmp_path: Path, what: Callable[[Pa
 
 def test_a_port_that_is_taken(running: Running) -> None:
     """A port that somebody listens on is a ConfigError that names the setting."""
-    with pytest.raises(ConfigError, match="metrics.listen"):
+    with pytest.raises(ConfigError, match=r"metrics\.listen"):
         PageServer(Reactor(), lambda: ("", b"")).listen_tcp(f"127.0.0.1:{running.port}")

@@ -99,6 +99,17 @@ def test_rates_are_of_whole_seconds(clock: Clock) -> None:
     assert [0, 0, 0] == [row["submitted"] for row in tally.rates(clock.now_s)]
 
 
+def test_a_place_of_the_ring_starts_from_nothing(clock: Clock) -> None:
+    """What a second holds is not added to what stood in its place 61 seconds before."""
+    tally = Tally()
+    for _ in range(6):
+        tally.admit()
+    clock.now_s += 61
+    tally.admit()
+    clock.now_s += 1
+    assert 1 == tally.rates(clock.now_s)[0]["submitted"]
+
+
 def test_answers_by_second(clock: Clock) -> None:
     """The last minute second by second, oldest first."""
     tally = Tally()

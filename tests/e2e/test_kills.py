@@ -99,7 +99,11 @@ class Scene:
 
 @pytest.fixture
 def scene(serve: Callable[..., Served]) -> Iterator[Scene]:
-    made = Scene(serve("--pool-running-max", "1", "--pool-idle-workers", "1", "--no-template-rehearse"))
+    made = Scene(
+        serve(
+            "--pool-running-max", "1", "--pool-idle-workers", "1", "--no-template-rehearse", "--clients-grace-s", "0.2"
+        )
+    )
     yield made
     for caller in made.callers:
         caller.end()

@@ -111,6 +111,7 @@ def test_status_has_it_too(served: Served) -> None:
         background = threading.Thread(target=lambda: client.execute(LOOP, job_id="ab" * 16))
         background.start()
         wait_until(lambda: status_of(served)["running"], "the job runs")
+        wait_until(lambda: status_of(served)["rates"][1]["submitted"], "the second is over in which they came")
         command = [sys.executable, "-m", "warmfork", "status", "--json", "--address", served.address]
         text = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout
         assert "running" == client.cancel("ab" * 16)

@@ -72,6 +72,7 @@ def print_json(result: Result, chart_paths: Sequence[Path], file_paths: Mapping[
         "retry_safe": result.retry_safe,
         "policy": result.policy,
         "guarded": result.guarded,
+        "queue_length": result.queue_length,
     }
     # ASCII alone: every locale can write it, and nothing in it can steer a terminal.
     sys.stdout.write(json.dumps(told, indent=2) + "\n")

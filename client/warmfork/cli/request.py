@@ -52,6 +52,9 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
         "policy": args.policy,
         "template": args.template,
         "redact": args.redact,
+        "tenant": args.tenant,
+        "priority": args.priority,
+        "retry_for_s": args.retry_for,
     }
 
 

@@ -24,7 +24,7 @@ from warmfork.client import Client
 from warmfork.embedding import embedded
 from warmfork.errors import DaemonUnreachable, ProtocolError, WarmforkError
 from warmfork.results import Result
-from warmfork.wire.records import POLICIES, TEMPLATE_DEFAULT
+from warmfork.wire.records import POLICIES, PRIORITIES, TEMPLATE_DEFAULT
 
 DESCRIPTION: Final = """\
 Run a Python file in a fresh, guarded process with numpy, pandas, matplotlib and seaborn already imported. What it
@@ -79,6 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stdin", metavar="FILE", help="what the code reads from its stdin ('-': ours)")
     parser.add_argument("--policy", choices=POLICIES, help="of the Python layer (default: the daemon's)")
     parser.add_argument("--template", metavar="NAME", help="which template of the daemon (default: science)")
+    parser.add_argument("--tenant", metavar="NAME", default="", help="on whose behalf: tenants of one user take turns")
+    parser.add_argument("--priority", choices=PRIORITIES, default=PRIORITIES[0], help="batch goes after interactive")
+    parser.add_argument(
+        "--retry-for",
+        metavar="SECONDS",
+        type=parse_seconds,
+        help="try again for so long while the daemon has no room for the job (default: not at all)",
+    )
     parser.add_argument("--redact", action="store_true", help="mask secrets in the job's output and error")
     add_connection_flags(parser, note="; no private one is started then")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what is done")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -20,6 +20,8 @@ _NARROW_CHARS: Final = 100
 _KEYS: Final = "q quit   up/down select a job   c cancel it (your own jobs alone)"
 _STYLE_OF: Final = {"busy": "bold", "ending": "dim", "idle": "dim"}
 _ALL: Final = 99
+_HEADINGS: Final = 3
+"""Lines of the workers' table besides workers: title, columns, how many more there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,26 @@ def draw(view: View, console: Console, choice: Choice = Choice(), message: str =
         head += [Text(ask or message or _KEYS, style="bold yellow" if ask or message else "dim", no_wrap=True)]
     selected = view.jobs.index(choice.job_id) if choice.job_id and choice.job_id in view.jobs else None
     count = len(view.workers.rows)
-    for extent in _EXTENTS:
-        facts, rest = _facts(view, console, extent), _rest(view, console, extent)
-        room = console.size.height - _height(console, [*head, *facts, *rest]) - 3 if live else count
-        if room >= min(count, _WORKERS_SHOWN_MIN):
-            break
-    shown = window(count, selected, max(room, _WORKERS_SHOWN_MIN))
+    facts, rest, room = _fitting(view, console, head, live)
+    shown = window(count, selected, room)
     more = [Text(f"… {count - len(shown)} more", style="dim")] if len(shown) < count else []
     return Group(*head, *facts, _table(view.workers, shown, console, selected), *more, *rest)
+
+
+def _fitting(
+    view: View, console: Console, head: list[RenderableType], live: bool
+) -> tuple[list[RenderableType], list[RenderableType], int]:
+    """What stands above and below the workers, and how many of them there is room for."""
+    count = len(view.workers.rows)
+    facts: list[RenderableType] = []
+    rest: list[RenderableType] = []
+    room = count
+    for extent in _EXTENTS:
+        facts, rest = _facts(view, console, extent), _rest(view, console, extent)
+        room = console.size.height - _height(console, [*head, *facts, *rest]) - _HEADINGS if live else count
+        if room >= min(count, _WORKERS_SHOWN_MIN):
+            break
+    return facts, rest, max(room, _WORKERS_SHOWN_MIN)
 
 
 def _head(view: View) -> Iterable[RenderableType]:
@@ -99,7 +113,7 @@ def _table(table: Table, shown: range, console: Console, selected: int | None = 
         title=Text(table.title, style="bold"), title_justify="left", box=None, padding=(0, gap, 0, 0), pad_edge=False
     )
     for index, name in enumerate(table.columns):
-        justify = "right" if index in table.numbers else "left"
+        justify: JustifyMethod = "right" if index in table.numbers else "left"
         drawn.add_column(Text(name, style="dim"), justify=justify, no_wrap=True, overflow="ellipsis")
     for place in shown:
         row = table.rows[place]

@@ -15,12 +15,12 @@ from warmfork.wire import limits
 from warmfork.wire.fields import Fields
 from warmfork.wire.frames import Part, UnknownMessageType, from_frames, to_frames
 from warmfork.wire.names import check_file_name
+from warmfork.wire.output import decode_output, encode_output
 from warmfork.wire.records import (
     CANCEL_OUTCOMES,
     FORMATS,
     MEDIA_TYPES,
     PRIORITIES,
-    STREAM_NAMES,
     TEMPLATE_STATES,
     CancelReply,
     CancelRequest,
@@ -163,8 +163,7 @@ def encode_reply(reply: Reply) -> list[bytes | memoryview]:
     if isinstance(reply, ResultReply):
         return _encode_result(reply)
     if isinstance(reply, OutputReply):
-        place = {"id": reply.id, "stream": reply.stream, "seq": reply.seq, "offset": reply.offset}
-        return to_frames("output", place, [Part("output", reply.data)])
+        return encode_output(reply)
     if isinstance(reply, ErrorReply):
         return to_frames("error", {"id": reply.id, "code": reply.code, "message": reply.message})
     if isinstance(reply, CancelReply):
@@ -355,19 +354,6 @@ def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
     )
 
 
-def _decode_output(fields: Fields, parts: Sequence[Part]) -> OutputReply:
-    data = next((part.data for part in parts if part.kind == "output"), b"")
-    if not data:
-        raise ProtocolError("an output message has no bytes")
-    return OutputReply(
-        fields.job_id(),
-        fields.word("stream", STREAM_NAMES),
-        fields.integer("seq", 0, _COUNT_MAX),
-        fields.integer("offset", 0, _COUNT_MAX),
-        bytes(data),
-    )
-
-
 def _decode_stream(by_kind: Mapping[str, Part], kind: str) -> StreamText:
     head, tail = by_kind.get(kind), by_kind.get(f"{kind}_tail")
     if head is None:
@@ -405,5 +391,5 @@ _REPLY_DECODERS: Final[Mapping[str, Callable[[Fields, Sequence[Part]], Reply]]] 
     "cancelled": _decode_cancel,
     "error": _decode_error,
     "result": _decode_result,
-    "output": _decode_output,
+    "output": decode_output,
 }

@@ -8,6 +8,7 @@ Nothing here touches a socket, creates a file or looks at the machine beyond pat
 
 from __future__ import annotations
 
+from warmfork_daemon.config.declare import Setting
 from warmfork_daemon.config.flags import add_flags, load_from_arguments
 from warmfork_daemon.config.load import load
 from warmfork_daemon.config.named import NamedTemplateSettings, settings_of
@@ -23,7 +24,6 @@ from warmfork_daemon.config.settings import (
     PolicySettings,
     PoolSettings,
     ResultSettings,
-    Setting,
     TcpSettings,
     TemplateSettings,
 )
