@@ -87,7 +87,9 @@ class EmbeddedDaemon:
         except BaseException:
             self.stop()
             raise
-        answer: dict[str, Any] = json.loads(line) if line else {"error": "it ended before it was ready; what it printed says why"}
+        answer: dict[str, Any] = (
+            json.loads(line) if line else {"error": "it ended before it was ready; what it printed says why"}
+        )
         if "address" not in answer:
             self.stop()
             reason = f"the private daemon did not come up: {answer['error']}"

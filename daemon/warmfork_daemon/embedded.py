@@ -19,9 +19,9 @@ from warmfork.trees import wipe_tree
 from warmfork_daemon import descriptors, hardening, logs
 from warmfork_daemon.config import load
 from warmfork_daemon.main import with_signals
-from warmfork_daemon.resolve import resolved
+from warmfork_daemon.resolve import new_instance, resolved
 from warmfork_daemon.runtime_dir import RuntimeDirectory
-from warmfork_daemon.supervisor import Supervisor, new_instance
+from warmfork_daemon.supervisor import Supervisor
 
 
 def run_embedded(lifeline_fd: int) -> int:

@@ -20,9 +20,9 @@ from warmfork_daemon.config.places import default_runtime_dir
 from warmfork_daemon.frontend import group_id_of
 from warmfork_daemon.logs import told
 from warmfork_daemon.notify import Notifier, ServiceReporter
-from warmfork_daemon.resolve import resolved
+from warmfork_daemon.resolve import new_instance, resolved
 from warmfork_daemon.runtime_dir import RuntimeDirectory
-from warmfork_daemon.supervisor import Supervisor, new_instance
+from warmfork_daemon.supervisor import Supervisor
 
 log = logging.getLogger("warmfork")
 

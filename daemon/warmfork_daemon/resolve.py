@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from warmfork_daemon.config import Config
@@ -24,3 +25,8 @@ def _own_font_dirs() -> list[str]:
     if spec is not None and spec.origin is not None:
         found.insert(0, str(Path(spec.origin).parents[2] / "fonts"))
     return [path for path in found if os.path.isdir(path)]
+
+
+def new_instance(environ: Mapping[str, str]) -> str:
+    """The mark of this daemon's processes: ``$WARMFORK_INSTANCE`` if set, else made from the pid."""
+    return environ.get("WARMFORK_INSTANCE") or f"daemon-{os.getpid()}"

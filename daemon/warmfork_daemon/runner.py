@@ -32,6 +32,7 @@ log = logging.getLogger("warmfork.runner")
 _READ_BYTES: Final = 1 << 20
 _DISK_INTERVAL_S: Final = 0.25
 _STATUS_WAIT_S: Final = 2.0
+_UNSEEN_S: Final = 0.5  # meanwhile RLIMIT_AS bounds it
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
 
 
@@ -167,13 +168,26 @@ class JobRunner:
                 continue
             used = worker.sample()
             if used is None:
-                worker.kill(KillReason.BAD_REPORT, "its first thread ended, so its memory could not be watched")
-            elif used > job.memory_bytes:
-                worker.kill(KillReason.MEMORY)
+                self._mind_unseen(worker)
+            else:
+                worker.unseen_since_s = 0.0
+                if used > job.memory_bytes:
+                    worker.kill(KillReason.MEMORY)
             if worker.slot_path:
                 self._look_at_disk(worker, job)
         if self._busy:
             self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
+
+    def _mind_unseen(self, worker: Worker) -> None:
+        """Kill a worker whose memory cannot be seen for long.
+
+        Not at once: one that the kernel has just killed looks the same while its memory is taken down, and its end must
+        be put down to what ended it.
+        """
+        now_s = monotonic_s()
+        worker.unseen_since_s = worker.unseen_since_s or now_s
+        if now_s - worker.unseen_since_s > _UNSEEN_S and worker.alive():
+            worker.kill(KillReason.BAD_REPORT, "its first thread ended, so its memory could not be watched")
 
     def _look_at_disk(self, worker: Worker, job: Job) -> None:
         now_s = monotonic_s()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,24 +13,14 @@ import zmq
 
 from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, ProtocolError, RequestRefused
 from warmfork.results import ErrorInfo
-from warmfork.wire.messages import decode_request, encode_reply
-from warmfork.wire.records import (
-    CancelReply,
-    CancelRequest,
-    ErrorReply,
-    ExecuteRequest,
-    HelloRequest,
-    OutputReply,
-    ReloadRequest,
-    Reply,
-    ResultReply,
-    StatusReply,
-)
+from warmfork.wire.messages import encode_reply
+from warmfork.wire.records import ExecuteRequest, OutputReply, Reply, ResultReply
 from warmfork_daemon.access import load_access
 from warmfork_daemon.admission import admit
-from warmfork_daemon.answering import error_for, frames_of, not_delivered
+from warmfork_daemon.answering import frames_of, not_delivered
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
+from warmfork_daemon.dispatching import Dispatcher
 from warmfork_daemon.frontend import Frontend, Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.intake import Intake
@@ -43,6 +32,7 @@ from warmfork_daemon.pile_watch import watch_piles
 from warmfork_daemon.pool import PoolEvents, WorkerPool
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, monotonic_s
+from warmfork_daemon.reception import Reception, Services
 from warmfork_daemon.reloading import Reloaded, compare
 from warmfork_daemon.resolve import resolved
 from warmfork_daemon.runner import JobRunner
@@ -56,7 +46,6 @@ from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.supervisor")
 
-_EXPIRY_TURN_S: Final = 0.25
 _FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
@@ -97,11 +86,10 @@ class Supervisor:
         self.reactor = Reactor()
         self._context: zmq.Context[Any] = zmq.Context()
         access = load_access(config)
-        self._frontend = Frontend(self._context, self.reactor, self._on_message, access)
+        self._frontend = Frontend(self._context, self.reactor, lambda *message: self._reception.take(*message), access)
         self._group_id = group_id
         self._cgroups = cgroups or JobCgroups(None, "only a service has them")
         self._activated = activated
-        self._expiry_planned = False
         self._failure = ""
         self._guard_refused = False
         self._draining = False
@@ -128,9 +116,26 @@ class Supervisor:
         self._intake = Intake(config, self.reactor, self._frontend, self._runner, weights, self._cancel)
         self._queue = self._intake.queue
         self._counts = Tally(kills=self._runner.kills)
+        services = Services(
+            execute=self._execute,
+            cancel=self._cancel,
+            reload=self.reload,
+            hello=lambda request_id: hello_reply(request_id, self._config, self._pools, self._intake.instance),
+            status=self.status,
+        )
+        self._reception = Reception(services, self._counts.refused, self._send)
         self._frontend.outbox.on_dropped = self._count_undelivered
         self._metrics: PageServer | None = None
         self._selftest = SelfTest(config, self._pools, self._runner.run, self._on_proved, self._on_guard_refused)
+        self._dispatcher = Dispatcher(
+            self.reactor,
+            self._pools,
+            self._queue,
+            self._runner,
+            running_max=lambda: self._config.pool.running_max,
+            may_run=self._selftest.may_run,
+            answer=self._answer_unrun,
+        )
 
     def run(self) -> None:
         """Start the default template, listen once it is ready, start the others, serve until ``stop``.
@@ -183,7 +188,7 @@ class Supervisor:
                 self._answer_unrun(job, "rejected", "TemplateRemoved", message)
         outcome = replace(outcome, renewed=tuple(renewed), removed=tuple(removed))
         log.info("reloaded", extra=told(outcome=outcome))
-        self._dispatch()
+        self._dispatcher.dispatch()
         return outcome
 
     def drain(self) -> None:
@@ -227,7 +232,7 @@ class Supervisor:
 
     def _on_idle(self) -> None:
         self._selftest.feed()
-        self._dispatch()
+        self._dispatcher.dispatch()
 
     def _on_proved(self, pool: WorkerPool) -> None:
         log.info("template proved", extra=told(template=pool.spec.name, generation=pool.generation))
@@ -240,7 +245,7 @@ class Supervisor:
             watch_piles(self.reactor, self._frontend, self._intake, self._runner, self._config)
             self.on_serving()
             self._pools.start_further()
-        self._dispatch()
+        self._dispatcher.dispatch()
 
     def _on_guard_refused(self, pool: WorkerPool, reason: str) -> None:
         if self._pools.refuse(pool, reason):
@@ -265,36 +270,6 @@ class Supervisor:
             return
         while (job := self._queue.take(pool.spec.name)) is not None:
             self._answer_down(job)
-
-    def _on_message(self, peer: Peer, frames: list[memoryview]) -> None:
-        try:
-            request = decode_request(frames)
-        except ProtocolError as problem:
-            error = error_for(problem, frames)
-            self._counts.refused[error.code] += 1
-            self._send(peer, error)
-            return
-        try:
-            if isinstance(request, ExecuteRequest):
-                self._execute(request, peer)
-            elif isinstance(request, CancelRequest):
-                self._send(peer, CancelReply(request.id, self._cancel((peer.owner, request.job_id), " by its client")))
-            elif isinstance(request, ReloadRequest):
-                if peer.client or peer.uid not in (0, os.geteuid()):
-                    raise RequestRefused("not_allowed", "only the daemon's own user and root may reload it")
-                self._send(peer, StatusReply(request.id, {key: list(names) for key, names in asdict(self.reload()).items()}))
-            elif isinstance(request, HelloRequest):
-                self._send(peer, hello_reply(request.id, self._config, self._pools, self._intake.instance))
-            else:
-                self._send(peer, StatusReply(request.id, self.status()))
-        except RequestRefused as refusal:
-            self._counts.refused[refusal.code] += 1
-            self._send(peer, ErrorReply(request.id, refusal.code, str(refusal)))
-        except Exception:  # a fault of ours costs this request its answer, not everybody the daemon
-            log.exception("request %s failed", request.id.hex())
-            self._counts.refused["internal"] += 1
-            message = "The daemon failed at this request; its log says more. Whether a job of it ran is not known."
-            self._send(peer, ErrorReply(request.id, "internal", message))
 
     def status(self) -> dict[str, Any]:
         """How this daemon is, as plain data."""
@@ -349,48 +324,8 @@ class Supervisor:
             log_code(job)
         self._counts.admit()
         self._intake.take(job)
-        self._dispatch()
-        if len(self._queue):
-            self._plan_expiry()
-
-    def _dispatch(self) -> None:
-        short = {pool.spec.name for pool in self._pools if not self._selftest.may_run(pool.spec.name)}
-        while len(self._queue) and self._runner.running < self._config.pool.running_max:
-            template = self._queue.oldest(besides=short)
-            if template is None:
-                return
-            worker = self._pools[template].take_idle()
-            if worker is None:
-                self._pools[template].replenish()  # jobs wait: the pause after a reply is no use now
-                short.add(template)
-                continue
-            job = self._queue.take(template)
-            assert job is not None
-            try:
-                if not self._runner.run(worker, job):
-                    self._queue.put_back(job)
-            except ProtocolError as problem:  # one job's loss, never the daemon's
-                log.error("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
-                self._pools.of(worker).retire(worker)
-                self._answer_unrun(job, "lost", "NotSent", f"The job could not be sent to a worker: {problem}.")
-
-    def _plan_expiry(self) -> None:
-        if not self._expiry_planned:
-            self._expiry_planned = True
-            self.reactor.call_later(_EXPIRY_TURN_S, self._expire)
-
-    def _expire(self) -> None:
-        self._expiry_planned = False
-        for job in self._queue.take_expired(monotonic_s()):
-            waited_s = monotonic_s() - job.submitted_s
-            shortage = self._pools[job.template].shortage
-            message = (
-                f"The job waited {waited_s:.1f} s for a worker, as long as it may; it did not run. Try again later."
-                + (f" At the moment {shortage}." if shortage else "")
-            )
-            self._answer_unrun(job, "rejected", "QueueWait", message)
-        if len(self._queue):
-            self._plan_expiry()
+        self._dispatcher.dispatch()
+        self._dispatcher.look_after_the_waiting()
 
     def _cancel(self, key: JobKey, detail: str) -> str:
         job = self._queue.remove(key)
@@ -433,9 +368,7 @@ class Supervisor:
         self._on_result(job, reply)
 
     def _on_result(self, job: Job, reply: ResultReply) -> None:
-        if len(self._queue):
-            # A job that ends makes room below running_max, and where enough workers wait already nothing else says so.
-            self.reactor.call_later(0.0, self._dispatch)
+        self._dispatcher.dispatch_soon()
         if self._selftest.takes(job, reply):
             return
         if self._config.guard.unguarded:
@@ -462,8 +395,3 @@ class Supervisor:
         except ProtocolError as problem:  # one answer's loss, never the daemon's
             log.error("reply not written", extra=told(request=reply.id.hex(), problem=problem))
             return False
-
-
-def new_instance(environ: Mapping[str, str]) -> str:
-    """The mark of this daemon's processes: ``$WARMFORK_INSTANCE`` if set, else made from the pid."""
-    return environ.get("WARMFORK_INSTANCE") or f"daemon-{os.getpid()}"

@@ -82,6 +82,7 @@ class Worker:
     made_s: float = field(default_factory=time.monotonic)
     asked_s: float = 0.0
     cgroup_peak_bytes: int = 0
+    unseen_since_s: float = 0.0
     cgroup: JobCgroup | None = None
 
     def measure_baseline(self) -> None:

@@ -412,7 +412,9 @@ def test_a_credential_becomes_the_key(directory: RuntimeDirectory, run: Path, tm
 
 
 @pytest.mark.parametrize("data", [None, b"short"])
-def test_a_credential_that_is_no_key_is_refused(directory: RuntimeDirectory, tmp_path: Path, data: bytes | None) -> None:
+def test_a_credential_that_is_no_key_is_refused(
+    directory: RuntimeDirectory, tmp_path: Path, data: bytes | None
+) -> None:
     """A credential that is missing or of another length is named, and the key beside the socket stays."""
     kept = directory.key("", None)
     credential = tmp_path / "warmfork.key"

@@ -86,11 +86,15 @@ def test_the_kernel_would_rather_end_a_worker_than_the_daemon(client: Client) ->
     """Workers offer themselves to the out-of-memory killer; the daemon does not."""
     wait_until(lambda: any(one["state"] == "idle" for one in client.status()["workers"]["list"]), "a worker waits")
     workers = client.status()["workers"]["list"]
-    scores = {Path(f"/proc/{worker['pid']}/oom_score_adj").read_text() for worker in workers if worker["state"] == "idle"}
+    scores = {
+        Path(f"/proc/{worker['pid']}/oom_score_adj").read_text() for worker in workers if worker["state"] == "idle"
+    }
     assert {"1000\n"} == scores
 
 
-def test_a_search_path_below_a_linked_directory_costs_no_layer(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_path_below_a_linked_directory_costs_no_layer(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """/lib is a link on a merged /usr: a path below it is bound by its real name, and the private root stands."""
     if not os.path.islink("/lib"):
         pytest.skip("/lib is no link on this machine")

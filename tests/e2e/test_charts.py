@@ -99,22 +99,22 @@ def test_save_writes_the_bytes(client: Client, tmp_path) -> None:  # type: ignor
 @pytest.fixture
 def reply(client: Client) -> tuple[ResultReply, bytes, bytes]:
     """A genuine reply with two charts, its job id and the daemon's key."""
+    names = [
+        "variables",
+        "files",
+        "stdin",
+        "timeout_s",
+        "deadline_s",
+        "memory_bytes",
+        "policy",
+        "template",
+        "rc",
+        "job_id",
+    ]
+    nothing: dict[str, Any] = dict.fromkeys(names)
     request = build_request(
         "plt.plot([1]); plt.figure(); plt.plot([2])",
-        **dict.fromkeys(
-            (
-                "variables",
-                "files",
-                "stdin",
-                "timeout_s",
-                "deadline_s",
-                "memory_bytes",
-                "policy",
-                "template",
-                "rc",
-                "job_id",
-            )
-        ),
+        **nothing,
         formats=("png",),
     )
     encode_request(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ SLOW = "\nimport time\nwhile True: time.sleep(1)"
 @pytest.fixture(scope="module", params=["mounted", "on disk"])
 def small(request: pytest.FixtureRequest) -> Iterator[Client]:
     """A daemon whose jobs may keep 8 MiB and 20 files (and the spare inodes)."""
-    settings = {"limits.disk_bytes": 8 * MIB, "limits.files_max": 20, "limits.input_bytes_max": MIB}
+    settings: dict[str, Any] = {"limits.disk_bytes": 8 * MIB, "limits.files_max": 20, "limits.input_bytes_max": MIB}
     if request.param == "on disk":
         settings["guard.off"] = ["namespaces", "uid"]
     with embedded(workers=2, settings=settings) as client:

@@ -41,7 +41,8 @@ def put_in(fault: str, where: str, directory: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "where", ["namespaces.own_user_namespace", "calls.keep_capabilities", "calls.set_no_new_privileges", "calls.install_filter"]
+    "where",
+    ["namespaces.own_user_namespace", "calls.keep_capabilities", "calls.set_no_new_privileges", "calls.install_filter"],
 )
 def test_a_worker_whose_guard_fails_never_reads_a_job(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

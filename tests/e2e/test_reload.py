@@ -132,7 +132,9 @@ def test_a_worn_template_is_renewed_without_a_gap() -> None:
         first = client.status()["templates"][0]["pid"]
         for _ in range(20):
             assert client.execute("print(1)").ok
-        wait_until(lambda: client.status()["templates"][0]["pid"] not in (first, None) or not client.execute("1").ok, "renewed")
+        wait_until(
+            lambda: client.status()["templates"][0]["pid"] not in (first, None) or not client.execute("1").ok, "renewed"
+        )
         assert client.execute("print(1)").ok
 
 
@@ -154,7 +156,9 @@ def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None
         second = in_background(served, "print('queued')", results)
         wait_until(lambda: client.status()["queue"]["jobs"], "one waits")
         served.process.terminate()
-        wait_until(lambda: (late := client.execute("print(1)")).verdict == "lost" and late.retry_safe, "nothing new is taken")
+        wait_until(
+            lambda: (late := client.execute("print(1)")).verdict == "lost" and late.retry_safe, "nothing new is taken"
+        )
     first.join()
     second.join()
     assert ["up\ndone\n", "queued\n"] == [result.stdout for result in results]

@@ -16,7 +16,9 @@ import pandas as pd
 
 def _frame() -> Any:
     days = pd.date_range("2024-02-27", periods=4, freq="D")
-    return pd.DataFrame({"day": days, "name": ["北京", "b", "c", "d"], "n": [1, 2, 3, 4], "x": [0.5, 1.5, np.nan, -2.0]})
+    return pd.DataFrame(
+        {"day": days, "name": ["北京", "b", "c", "d"], "n": [1, 2, 3, 4], "x": [0.5, 1.5, np.nan, -2.0]}
+    )
 
 
 def check_csv() -> None:

@@ -16,7 +16,9 @@ _PROT_WRITE: Final = 0x2
 _PROT_EXEC: Final = 0x4
 _MAP_ANONYMOUS: Final = 0x20
 _MAP_HUGETLB: Final = 0x40000
-_CLONE_WHOLE_THREAD: Final = 0x10F00  # CLONE_VM, FS, FILES, SIGHAND, THREAD: what a thread shares, descriptors above all
+_CLONE_WHOLE_THREAD: Final = (
+    0x10F00  # CLONE_VM, FS, FILES, SIGHAND, THREAD: what a thread shares, descriptors above all
+)
 _CLONE_REFUSED: Final = 0x3000  # CLONE_PIDFD, CLONE_PTRACE
 _CLONE_NEW_ANY: Final = 0x7E020080  # every CLONE_NEW* bit
 _PR_SET_NAME: Final = 15

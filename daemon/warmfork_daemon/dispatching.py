@@ -1,0 +1,98 @@
+"""From the queue to the workers: who runs next, and who has waited too long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from warmfork.errors import ProtocolError
+from warmfork_daemon.job import Job
+from warmfork_daemon.logs import told
+from warmfork_daemon.pools import Pools
+from warmfork_daemon.queue import JobQueue
+from warmfork_daemon.reactor import Reactor, monotonic_s
+from warmfork_daemon.runner import JobRunner
+
+log = logging.getLogger("warmfork.dispatching")
+
+_EXPIRY_TURN_S: Final = 0.25
+
+
+class Dispatcher:
+    """Gives queued jobs to idle workers.
+
+    Args:
+        reactor: the event loop.
+        pools: where workers come from.
+        queue: where jobs wait.
+        runner: sends a job to a worker.
+        running_max: how many may run at the same time, by the configuration of the moment.
+        may_run: whether the guard of a template of this name is proved.
+        answer: answers a job that did not run: job, verdict, kind, message.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        pools: Pools,
+        queue: JobQueue,
+        runner: JobRunner,
+        *,
+        running_max: Callable[[], int],
+        may_run: Callable[[str], bool],
+        answer: Callable[[Job, Any, str, str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._pools = pools
+        self._queue = queue
+        self._runner = runner
+        self._running_max = running_max
+        self._may_run = may_run
+        self._answer = answer
+        self._expiry_planned = False
+
+    def dispatch(self) -> None:
+        """Send jobs for as long as there is one that may run and a worker for it."""
+        short = {pool.spec.name for pool in self._pools if not self._may_run(pool.spec.name)}
+        while len(self._queue) and self._runner.running < self._running_max():
+            template = self._queue.oldest(besides=short)
+            if template is None:
+                return
+            worker = self._pools[template].take_idle()
+            if worker is None:
+                self._pools[template].replenish()  # jobs wait: the pause after a reply is no use now
+                short.add(template)
+                continue
+            job = self._queue.take(template)
+            assert job is not None
+            try:
+                if not self._runner.run(worker, job):
+                    self._queue.put_back(job)
+            except ProtocolError as problem:  # one job's loss, never the daemon's
+                log.error("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
+                self._pools.of(worker).retire(worker)
+                self._answer(job, "lost", "NotSent", f"The job could not be sent to a worker: {problem}.")
+
+    def dispatch_soon(self) -> None:
+        """Dispatch once whoever calls has returned: a job that ends makes room, and often nothing else says so."""
+        if len(self._queue):
+            self._reactor.call_later(0.0, self.dispatch)
+
+    def look_after_the_waiting(self) -> None:
+        """See to it that what waits too long is answered."""
+        if len(self._queue) and not self._expiry_planned:
+            self._expiry_planned = True
+            self._reactor.call_later(_EXPIRY_TURN_S, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry_planned = False
+        for job in self._queue.take_expired(monotonic_s()):
+            waited_s = monotonic_s() - job.submitted_s
+            shortage = self._pools[job.template].shortage
+            message = (
+                f"The job waited {waited_s:.1f} s for a worker, as long as it may; it did not run. Try again later."
+                + (f" At the moment {shortage}." if shortage else "")
+            )
+            self._answer(job, "rejected", "QueueWait", message)
+        self.look_after_the_waiting()
