@@ -169,7 +169,8 @@ def unprivileged(tmp_path: Path, before: str, after: str) -> str:
 
 def test_slots_that_a_job_locked_are_cleaned(tmp_path: Path) -> None:
     """A job of a killed daemon that closed its own directories (mode 0) does not keep the next daemon from starting."""
-    before = "os.makedirs('run/slots/s/work/shut/in'); open('run/lock', 'w').close(); os.chmod('run', 0o700); os.chmod('run/slots/s/work/shut', 0)"
+    before = "os.makedirs('run/slots/s/work/shut/in'); open('run/lock', 'w').close(); os.chmod('run', 0o700); "
+    before += " os.chmod('run/slots/s/work/shut', 0)"
     assert "[]" == unprivileged(tmp_path, before, "print(os.listdir('run/slots'))")
 
 
@@ -421,6 +422,6 @@ def test_a_credential_that_is_no_key_is_refused(
     if data is not None:
         credential.write_bytes(data)
         credential.chmod(0o400)
-    with pytest.raises(KeyUnavailable, match="warmfork.key"):
+    with pytest.raises(KeyUnavailable, match=r"warmfork\.key"):
         directory.publish_key(credential, None)
     assert kept == directory.key("", None)

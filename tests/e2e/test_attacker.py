@@ -66,7 +66,8 @@ def test_a_thread_shares_all_that_a_thread_shares(client: Client, left_out: int)
 
 def test_a_job_whose_first_thread_ends_is_killed(client: Client) -> None:
     """The kernel shows no memory of a process whose first thread is gone, so it does not go on."""
-    code = "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nctypes.CDLL(None).syscall(60, 0)"
+    code = "import ctypes, threading, time\n"
+    code += "threading.Thread(target=time.sleep, args=(60,)).start()\nctypes.CDLL(None).syscall(60, 0)"
     result = client.execute(code, policy="off", timeout_s=20)
     assert "crashed" == result.verdict
     assert result.error is not None
