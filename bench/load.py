@@ -72,8 +72,12 @@ async def measure(daemon: EmbeddedDaemon, clients: int, jobs: int) -> None:
     verdicts = collections.Counter(verdict for _, verdict, _ in answers)
     wrong = sum(not right for right, _, _ in answers)
     waits = sorted(wait for _, _, wait in answers)
-    print(f"{len(answers)} answers to {clients * jobs} jobs, {wrong} wrong, {dict(verdicts)}, {len(answers) / taken_s:.0f}/s")
-    print(f"latency p50 {waits[len(waits) // 2]:.2f} s, p99 {waits[int(len(waits) * 0.99)]:.2f} s, last {waits[-1]:.2f} s")
+    print(
+        f"{len(answers)} answers to {clients * jobs} jobs, {wrong} wrong, {dict(verdicts)}, {len(answers) / taken_s:.0f}/s"
+    )
+    print(
+        f"latency p50 {waits[len(waits) // 2]:.2f} s, p99 {waits[int(len(waits) * 0.99)]:.2f} s, last {waits[-1]:.2f} s"
+    )
     print(f"daemon: {before[0] >> 20} MiB before, {peak[0] >> 20} at most, {process.memory_info().rss >> 20} after; "
           f"descriptors {before[1]} before, {process.num_fds()} after")  # fmt: skip
     assert len(answers) == clients * jobs

@@ -153,7 +153,8 @@ class Frontend:
                 frames: list[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            self.connections.heard(int(frames[0].get(zmq.SRCFD)), (index, frames[0].bytes))
+            with contextlib.suppress(zmq.ZMQError):  # a connection that ended meanwhile has no descriptor any more
+                self.connections.heard(int(frames[0].get(zmq.SRCFD)), (index, frames[0].bytes))
             if len(frames) < 2:
                 continue
             peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])

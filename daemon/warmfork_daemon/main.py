@@ -62,7 +62,8 @@ def serve(
             _open_to_group(directory, group_id)
         key = _key_of(config, directory, environ, group_id)
         cgroups = JobCgroups.enter(wanted=config.service.job_cgroups)
-        log.info("cgroups for jobs", extra=told(**cgroups.status()))
+        if cgroups.status()["active"]:  # where they are not, status says why
+            log.info("cgroups for jobs", extra=told(**cgroups.status()))
         supervisor = Supervisor(
             resolved(config),
             directory,

@@ -149,7 +149,7 @@ def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None
     """SIGTERM: running and queued jobs end with their results, a new one is lost and safe to retry, the daemon leaves with 0."""
     served = serve("--pool-running-max", "1", "--lifecycle-drain-s", "60", "--no-template-rehearse")
     results: list[Any] = []
-    code = "import time\nprint('up', flush=True)\ntime.sleep(1.7)\nprint('done')"
+    code = "import time\nprint('up', flush=True)\ntime.sleep(5)\nprint('done')"
     first = in_background(served, code, results)
     with served.client() as client:
         wait_until(lambda: client.status()["running"], "one runs")

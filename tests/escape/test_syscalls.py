@@ -182,7 +182,7 @@ _ROWS: Final = (
     ("clone", "0x4100 | 17, 0, 0, 0, 0", "EPERM"),
     ("clone", "0x10000 | 0x10000000, 0, 0, 0, 0", "EPERM"),  # a thread in a new user namespace
     ("clone", "0x10000 | 0x80, 0, 0, 0, 0", "EPERM"),  # in a new time namespace
-    ("clone", "0x10000, 0, 0, 0, 0", "in"),  # a thread without CLONE_SIGHAND: the kernel's EINVAL
+    ("clone", "0x10000, 0, 0, 0, 0", "EPERM"),  # a thread with memory and descriptors of its own
     ("socketpair", "1, 1, 0, (ctypes.c_int * 2)()", "in"),
     ("socketpair", "2, 1, 0, (ctypes.c_int * 2)()", "EPERM"),
     ("socketpair", "30, 1, 0, (ctypes.c_int * 2)()", "EPERM"),
