@@ -283,6 +283,7 @@ class Supervisor:
             self._selftest.status(),
             self._metrics.addresses if self._metrics is not None else [],
         ) | {
+            "draining": self._draining,
             "cgroups": self._cgroups.status(),
             "peers": self._frontend.status(),
             "known_jobs": self._intake.status(),
