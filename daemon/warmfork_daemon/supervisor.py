@@ -46,6 +46,7 @@ from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.supervisor")
 
+_LAST_REPLY_S: Final = 0.5  # for a client to read it before it sees the connection end
 _FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
@@ -202,9 +203,9 @@ class Supervisor:
         self.reactor.call_later(self._config.lifecycle.drain_s, self.stop)
         self._stop_if_done()
 
-    def _stop_if_done(self) -> None:
+    def _stop_if_done(self, pause_s: float = 0.0) -> None:
         if self._draining and not self._runner.running and not len(self._queue):
-            self.reactor.call_later(0.0, self.stop)  # the last reply is on its way out
+            self.reactor.call_later(pause_s, self.stop)
 
     def stop(self) -> None:
         """End: what waits is ``lost`` and safe to retry, what runs is killed and ``lost``."""
@@ -382,7 +383,7 @@ class Supervisor:
         self._intake.ended(job, reply, frames)
         self._counts.undelivered += not delivered
         log_finished(job, reply, delivered=delivered)
-        self._stop_if_done()
+        self._stop_if_done(_LAST_REPLY_S)
 
     def _count_undelivered(self) -> None:
         self._counts.undelivered += 1
