@@ -161,7 +161,7 @@ def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None
         assert ("lost", True) == (late.verdict, late.retry_safe)
     first.join()
     second.join()
-    assert ["up\ndone\n", "queued\n"] == [result.stdout for result in results]
+    assert [("ok", "up\ndone\n"), ("ok", "queued\n")] == [(one.verdict, one.stdout) for one in results], results
     assert 0 == served.process.wait(20)
 
 
