@@ -26,6 +26,7 @@ log = logging.getLogger("warmfork.pools")
 SCRATCH_NAME: Final = "template"
 _PACKAGES_NAME: Final = "packages"
 _AGE_TURN_S: Final = 1.0
+_FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
 
 
 class Pools:
@@ -94,6 +95,11 @@ class Pools:
     def default(self) -> WorkerPool:
         """The one that must be ready before the daemon serves."""
         return self._serving[TEMPLATE_DEFAULT]
+
+    def answer(self) -> bool:
+        """False when a living template has owed a fork for so long that it must be hanging."""
+        owing = [since_s for pool in self if (since_s := pool.unanswered_since_s()) is not None]
+        return monotonic_s() - min(owing, default=monotonic_s()) < _FORK_WAIT_S
 
     def of(self, worker: Worker) -> WorkerPool:
         """The pool that this worker belongs to. Raises KeyError when it is of none any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -46,8 +47,8 @@ from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.supervisor")
 
-_LAST_REPLY_S: Final = 0.5  # for a client to read it before it sees the connection end
-_FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
+# A client's ZeroMQ throws away what it has not read when it sees the connection end (ZMQ_IMMEDIATE), so the end comes later.
+_LAST_REPLY_S: Final = 0.3
 
 
 class Supervisor:
@@ -92,13 +93,11 @@ class Supervisor:
         self._cgroups = cgroups or JobCgroups(None, "only a service has them")
         self._activated = activated
         self._failure = ""
-        self._guard_refused = False
-        self._draining = False
+        self._guard_refused = self._draining = False
+        self._last_reply_s = 0.0
         self.load_config: Callable[[], Config] | None = None
-        self.on_serving: Callable[[], None] = lambda: None
-        self.on_reloading: Callable[[], None] = lambda: None
-        self.on_reloaded: Callable[[], None] = lambda: None
-        self.on_stopping: Callable[[], None] = lambda: None
+        nobody: Callable[[], None] = lambda: None
+        self.on_serving = self.on_reloading = self.on_reloaded = self.on_stopping = nobody
         self.addresses = list(dict.fromkeys([f"ipc://{directory.socket_path}", *config.endpoints, *activated]))
         events = PoolEvents(
             ready=lambda pool: self._selftest.begin(pool),
@@ -203,13 +202,15 @@ class Supervisor:
         self.reactor.call_later(self._config.lifecycle.drain_s, self.stop)
         self._stop_if_done()
 
-    def _stop_if_done(self, pause_s: float = 0.0) -> None:
+    def _stop_if_done(self) -> None:
         if self._draining and not self._runner.running and not len(self._queue):
-            self.reactor.call_later(pause_s, self.stop)
+            self.reactor.call_later(0.0, self.stop)
 
     def stop(self) -> None:
         """End: what waits is ``lost`` and safe to retry, what runs is killed and ``lost``."""
         self.on_stopping()
+        if not self._draining:
+            self._last_reply_s = 0.0  # of those before, nobody is still to read
         while (job := self._queue.take()) is not None:
             self._answer_unrun(
                 job, "lost", "DaemonStopped", "The daemon stopped; the job did not run. A retry is safe."
@@ -226,9 +227,10 @@ class Supervisor:
     def _close(self) -> None:
         if self._metrics is not None:
             self._metrics.close()
-        self._frontend.close()
         self._intake.close()
         self._pools.close()
+        time.sleep(max(0.0, self._last_reply_s + _LAST_REPLY_S - monotonic_s()))
+        self._frontend.close()
         self._context.term()
 
     def _on_idle(self) -> None:
@@ -249,24 +251,22 @@ class Supervisor:
         self._dispatcher.dispatch()
 
     def _on_guard_refused(self, pool: WorkerPool, reason: str) -> None:
+        self._guard_refused = not self._frontend.bound
+        told_to_operator = (
+            f"the kernel's guard does not hold, and nothing is served without it: {reason}. "
+            "`warmfork doctor` shows every layer."
+        )
+        self._on_pool_down(pool, reason, told_to_operator)
+
+    def _on_template_failed(self, pool: WorkerPool) -> None:
+        problem = pool.keeper.problem
+        self._on_pool_down(pool, problem, f"the template did not become ready: {problem}")
+
+    def _on_pool_down(self, pool: WorkerPool, reason: str, failure: str) -> None:
         if self._pools.refuse(pool, reason):
             return
         if not self._frontend.bound:
-            self._guard_refused = True
-            self._failure = (
-                f"the kernel's guard does not hold, and nothing is served without it: {reason}. "
-                "`warmfork doctor` shows every layer."
-            )
-            self.reactor.stop()
-            return
-        while (job := self._queue.take(pool.spec.name)) is not None:
-            self._answer_down(job)
-
-    def _on_template_failed(self, pool: WorkerPool) -> None:
-        if self._pools.refuse(pool, pool.keeper.problem):
-            return
-        if not self._frontend.bound:
-            self._failure = f"the template did not become ready: {self._pools.default.keeper.problem}"
+            self._failure = failure
             self.reactor.stop()
             return
         while (job := self._queue.take(pool.spec.name)) is not None:
@@ -296,8 +296,7 @@ class Supervisor:
 
     def template_answers(self) -> bool:
         """False when a living template has owed a fork for so long that it must be hanging."""
-        waits = [since_s for pool in self._pools if (since_s := pool.unanswered_since_s()) is not None]
-        return monotonic_s() - min(waits, default=monotonic_s()) < _FORK_WAIT_S
+        return self._pools.answer()
 
     def _place(self, worker: Worker) -> None:
         bounds = self._config.limits
@@ -383,7 +382,9 @@ class Supervisor:
         self._intake.ended(job, reply, frames)
         self._counts.undelivered += not delivered
         log_finished(job, reply, delivered=delivered)
-        self._stop_if_done(_LAST_REPLY_S)
+        if delivered:
+            self._last_reply_s = monotonic_s()
+        self._stop_if_done()
 
     def _count_undelivered(self) -> None:
         self._counts.undelivered += 1
