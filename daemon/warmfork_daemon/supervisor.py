@@ -96,8 +96,10 @@ class Supervisor:
         self._guard_refused = self._draining = False
         self._last_reply_s = 0.0
         self.load_config: Callable[[], Config] | None = None
-        nobody: Callable[[], None] = lambda: None
-        self.on_serving = self.on_reloading = self.on_reloaded = self.on_stopping = nobody
+        self.on_serving: Callable[[], None] = lambda: None
+        self.on_reloading: Callable[[], None] = lambda: None
+        self.on_reloaded: Callable[[], None] = lambda: None
+        self.on_stopping: Callable[[], None] = lambda: None
         self.addresses = list(dict.fromkeys([f"ipc://{directory.socket_path}", *config.endpoints, *activated]))
         events = PoolEvents(
             ready=lambda pool: self._selftest.begin(pool),
@@ -145,7 +147,10 @@ class Supervisor:
             GuardRefused: a layer of the kernel's guard that is required does not hold.
             ConfigError: an address cannot be listened on.
         """
-        self._serve_metrics()
+        if self._config.metrics.socket or self._config.metrics.listen:
+            from warmfork_daemon.metrics import serve_metrics  # a daemon without metrics does not load the library
+
+            self._metrics = serve_metrics(self.reactor, self._config, self.status, self._counts)
         self._pools.default.start()
         try:
             self.reactor.run()
@@ -217,12 +222,6 @@ class Supervisor:
             )
         self._runner.stop()
         self.reactor.stop()
-
-    def _serve_metrics(self) -> None:
-        if self._config.metrics.socket or self._config.metrics.listen:
-            from warmfork_daemon.metrics import serve_metrics  # a daemon without metrics does not load the library
-
-            self._metrics = serve_metrics(self.reactor, self._config, self.status, self._counts)
 
     def _close(self) -> None:
         if self._metrics is not None:
