@@ -1,4 +1,7 @@
-"""A library that is installed but not preloaded imports in a job, with its native parts, and works as without the guard."""
+"""A library that is installed but not preloaded imports in a job, with its native parts, and works as without the guard.
+
+Collected where the extra ``libraries`` is installed, which ``.ci/run`` does in an environment of its own.
+"""
 
 from __future__ import annotations
 

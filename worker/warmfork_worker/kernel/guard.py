@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Final
 
 from warmfork_worker.kernel import calls, filter, landlock, namespaces, proc, rules
 from warmfork_worker.kernel.host_trees import HostTrees
 from warmfork_worker.kernel.numbers import this_machine
 from warmfork_worker.kernel.rlimits import Limits, set_maxima
-
-_DEVICES: Final = ("/dev/null", "/dev/urandom")
 
 
 class KernelGuard:
@@ -85,7 +82,7 @@ class KernelGuard:
 
 
 def _open_grants(trees: HostTrees, readable: Sequence[str]) -> list[tuple[int, int]]:
-    grants = [(path, landlock.USE_DEVICE if path == "/dev/null" else landlock.READ_FILE) for path in _DEVICES]
+    grants = [(path, landlock.USE_DEVICE if path == "/dev/null" else landlock.READ_FILE) for path in namespaces.DEVICES]
     grants += [
         (path, landlock.READ_TREE if os.path.isdir(path) else landlock.READ_FILE)
         for path in dict.fromkeys((*trees.directories, *trees.files, *readable))

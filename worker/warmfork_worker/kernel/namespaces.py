@@ -27,7 +27,7 @@ _NAMESPACES: Final = (
 )
 _READ_ONLY: Final = calls.MOUNT_ATTR_RDONLY | calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NODEV
 _DATA: Final = calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NODEV | calls.MOUNT_ATTR_NOEXEC
-_DEVICES: Final = ("/dev/null", "/dev/urandom")
+DEVICES: Final = ("/dev/null", "/dev/urandom")
 _HOST_NAME: Final = b"warmfork"
 _SCRATCH_BYTES: Final = 256 * 1024 * 1024
 
@@ -146,7 +146,7 @@ def _build_root(identity: Identity, trees: HostTrees, mount_point: str) -> None:
     # Every source is taken by descriptor first: the new root may come to stand above one of them.
     sources = [(path, _bound(path, _READ_ONLY), True) for path in trees.directories]
     sources += [(path, _bound(path, _READ_ONLY), False) for path in trees.files]
-    sources += [(path, _bound(path, calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NOEXEC), False) for path in _DEVICES]
+    sources += [(path, _bound(path, calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NOEXEC), False) for path in DEVICES]
     root = calls.make_tmpfs(calls.MOUNT_ATTR_NOSUID | calls.MOUNT_ATTR_NODEV, size="4m", mode="0755")
     calls.attach(root, mount_point)
     for path, fd, is_directory in sources:
