@@ -11,8 +11,7 @@ import logging
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,8 @@ from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
 from warmfork_daemon.lifecycle import GENERATION, GenerationEvent, GenerationState, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
+from warmfork_daemon.logs import told
+from warmfork_daemon.pool_events import PoolEvents
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 from warmfork_daemon.template_keeper import KeeperEvents, TemplateKeeper
 from warmfork_daemon.templates import TemplateSpec
@@ -35,33 +36,6 @@ _WIPE_AGAIN_S: Final = 0.05
 _DOUBLINGS_MAX: Final = 12
 _EMPTY_S: Final = 0.02
 _READY_BYTES: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PoolEvents:
-    """Whom the pool tells what.
-
-    Attributes:
-        ready: a pool's template has become ready.
-        idle: a worker has become idle.
-        channel: a busy worker's channel can be read.
-        exited: a busy worker was reaped; its ``status`` is set.
-        lost: a busy worker's template died.
-        failed: a pool's template ended before it was ready; it is started again after a pause.
-        drained: a draining pool has no worker any more.
-        entered: a worker has just been measured; it is not idle yet.
-        gone: a worker is gone, its descriptors closed.
-    """
-
-    ready: Callable[[WorkerPool], None]
-    idle: Callable[[], None]
-    channel: Callable[[Worker], None]
-    exited: Callable[[Worker], None]
-    lost: Callable[[Worker], None]
-    failed: Callable[[WorkerPool], None]
-    drained: Callable[[WorkerPool], None]
-    entered: Callable[[Worker], None]
-    gone: Callable[[Worker], None]
 
 
 class WorkerPool:
@@ -83,6 +57,7 @@ class WorkerPool:
         keeper: of the template's process; its state can be read there.
         forks: how many there were.
         shortage: why no worker could be forked when it was tried last; empty since one has become idle.
+        settled: the template has rehearsed; its workers start warm.
     """
 
     def __init__(
@@ -125,6 +100,7 @@ class WorkerPool:
         )
         self.forks = 0
         self.shortage = ""
+        self.settled = False
 
     @property
     def workers(self) -> list[Worker]:
@@ -141,10 +117,15 @@ class WorkerPool:
         """How many run one."""
         return sum(worker.state is State.BUSY for worker in self._workers.values())
 
-    def unanswered_since_s(self) -> float | None:
-        """When the living template was asked for the oldest fork it has not made yet; None where it owes none."""
+    def owing_s(self) -> float:
+        """For how long the living template has owed the oldest fork that it was asked for; 0 where it owes none."""
         asked = [worker.asked_s for worker in self._workers.values() if worker.state is State.FORKING]
-        return min(asked, default=None)
+        return monotonic_s() - min(asked) if asked else 0.0
+
+    def forgive(self) -> None:
+        """Count what the template owes from now on: the daemon itself, or the machine, stood still."""
+        for worker in self._workers.values():
+            worker.asked_s = monotonic_s()
 
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
@@ -191,7 +172,8 @@ class WorkerPool:
         if self.keeper.info is None or self._closing or self.state is GenerationState.DRAINING:
             return
         waiting = (State.FORKING, State.ENTERING, State.IDLE)
-        missing = self.spec.idle_workers - sum(worker.state in waiting for worker in self._workers.values())
+        coming = sum(worker.state in waiting and not worker.cold for worker in self._workers.values())
+        missing = self.spec.idle_workers - coming
         try:
             for _ in range(missing):
                 self._fork()
@@ -228,12 +210,25 @@ class WorkerPool:
             self._tell_if_drained()
         elif isinstance(record, control.Exited):
             self._on_exited(record)
+        elif isinstance(record, control.Settled):
+            self._on_settled(record)
 
     def _on_ready(self, record: control.Ready) -> None:
         self._failures = 0
+        self.settled = False
         self.advance(GenerationEvent.CAME_UP)
         self._events.ready(self)
         self.replenish()
+
+    def _on_settled(self, record: control.Settled) -> None:
+        """From now on workers start warm: each that comes takes the place of one that was forked before."""
+        log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=",".join(record.failed)))
+        self.settled = True
+        for worker in self._workers.values():
+            # One that is still FORKING is forked after this, or its Forked had come first: the socket keeps the order.
+            worker.cold = worker.state in (State.ENTERING, State.IDLE)
+        self.replenish_later(self._config.pool.fork_delay_ms / 1000)
+        self._events.idle()
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
         worker = self._workers.get(record.worker_id)
@@ -278,6 +273,10 @@ class WorkerPool:
         self._events.entered(worker)
         worker.advance(WorkerEvent.ENTERED)
         self._idle.append(worker)
+        cold = next((one for one in self._idle if one.cold), None)
+        if cold is not None and not worker.cold:
+            self._idle.remove(cold)
+            self._give_up(cold)
         self._events.idle()
 
     def _on_exited(self, record: control.Exited) -> None:

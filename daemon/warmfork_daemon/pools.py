@@ -15,7 +15,9 @@ from typing import Final
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
 from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
-from warmfork_daemon.pool import PoolEvents, WorkerPool
+from warmfork_daemon.logs import told
+from warmfork_daemon.pool import WorkerPool
+from warmfork_daemon.pool_events import PoolEvents
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.template_link import template_environment
 from warmfork_daemon.templates import TemplateSpec, start_order, template_specs
@@ -25,8 +27,9 @@ log = logging.getLogger("warmfork.pools")
 
 SCRATCH_NAME: Final = "template"
 _PACKAGES_NAME: Final = "packages"
-_AGE_TURN_S: Final = 1.0
-_FORK_WAIT_S: Final = 20.0  # a fork takes milliseconds, a machine that swaps takes its time
+_LOOK_S: Final = 0.5
+_STOOD_STILL_S: Final = 2.0  # a turn of the loop takes milliseconds
+_HOPELESS_S: Final = 60.0
 
 
 class Pools:
@@ -61,6 +64,7 @@ class Pools:
         self._going: list[WorkerPool] = []
         self._gone_forks: Counter[str] = Counter()
         self._gone_starts: Counter[str] = Counter()
+        self._looked_s = monotonic_s()
         self._serving = {spec.name: self._make(spec) for spec in template_specs(config)}
 
     def _make(self, spec: TemplateSpec) -> WorkerPool:
@@ -97,9 +101,16 @@ class Pools:
         return self._serving[TEMPLATE_DEFAULT]
 
     def answer(self) -> bool:
-        """False when a living template has owed a fork for so long that it must be hanging."""
-        owing = [since_s for pool in self if (since_s := pool.unanswered_since_s()) is not None]
-        return monotonic_s() - min(owing, default=monotonic_s()) < _FORK_WAIT_S
+        """False when a template that serves has hung for so long that bringing up another must be failing too."""
+        return all(pool.owing_s() < _HOPELESS_S for pool in self)
+
+    def can_wait(self, pool: WorkerPool) -> bool:
+        """Whether this is a new generation beside one that serves well: it may settle first, so that no job draws slower."""
+        name = pool.spec.name
+        return self._coming.get(name) is pool and self._serves_well(self._serving[name])
+
+    def _serves_well(self, pool: WorkerPool) -> bool:
+        return pool.state is GenerationState.SERVING and pool.owing_s() < self._config.lifecycle.hang_s
 
     def of(self, worker: Worker) -> WorkerPool:
         """The pool that this worker belongs to. Raises KeyError when it is of none any more."""
@@ -109,11 +120,39 @@ class Pools:
         raise KeyError(worker.worker_id)
 
     def start_further(self) -> None:
-        """Start every template that has not been started yet, and look after their age from now on."""
+        """Start every template that has not been started yet, and look after all of them from now on."""
         for pool in self:
             if not pool.keeper.starts:
                 pool.start()
-        self._reactor.call_later(_AGE_TURN_S, self._look_after_age)
+        self._looked_s = monotonic_s()
+        self._reactor.call_later(_LOOK_S, self._look)
+
+    def _look(self) -> None:
+        now_s = monotonic_s()
+        if now_s - self._looked_s > _LOOK_S + _STOOD_STILL_S:
+            # We stood still, and the templates, which may have been stopped with us, have not had their time.
+            for pool in self.every:
+                pool.forgive()
+        self._looked_s = now_s
+        self._look_after_age()
+        self._look_after_hanging()
+        self._reactor.call_later(_LOOK_S, self._look)
+
+    def _look_after_hanging(self) -> None:
+        """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""
+        for pool in self.every:
+            if pool.owing_s() < self._config.lifecycle.hang_s or pool.keeper.pid is None:
+                continue
+            name = pool.spec.name
+            if self._serving.get(name) is pool and pool.busy_count:
+                if name not in self._coming:
+                    log.error(
+                        "template hangs, another comes", extra=told(template=name, owing_s=round(pool.owing_s(), 1))
+                    )
+                    self.renew(pool.spec)
+            elif not pool.busy_count:
+                log.error("template hangs and is killed", extra=told(template=name, generation=pool.generation))
+                pool.keeper.kill()
 
     def _look_after_age(self) -> None:
         bounds = self._config.lifecycle
@@ -122,9 +161,8 @@ class Pools:
             worn = bounds.forks_max and pool.forks >= bounds.forks_max
             old = bounds.age_s_max and age_s >= bounds.age_s_max
             if (worn or old) and name not in self._coming and pool.state is GenerationState.SERVING:
-                log.info("template %s: renewed after %d forks and %.0f s", name, pool.forks, age_s)
+                log.info("template renewed", extra=told(template=name, forks=pool.forks, age_s=round(age_s)))
                 self.renew(pool.spec)
-        self._reactor.call_later(_AGE_TURN_S, self._look_after_age)
 
     def renew(self, spec: TemplateSpec) -> None:
         """Bring up a new generation beside the one that serves; one that was coming already is given up."""

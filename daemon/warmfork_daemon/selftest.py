@@ -112,7 +112,7 @@ class SelfTest:
     def feed(self) -> None:
         """Send the probe to an idle worker of every pool that waits for it."""
         for pool, proof in list(self._proofs.items()):
-            if proof.proved or pool in self._running.values():
+            if proof.proved or pool in self._running.values() or (not pool.settled and self._pools.can_wait(pool)):
                 continue
             worker = pool.take_idle()
             if worker is not None:

@@ -130,6 +130,7 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "python": "" if keeper.info is None else keeper.info.python,
         "pid": keeper.pid,
         "generation": pool.generation,
+        "settled": pool.settled,
         "starts": pools.starts(pool.spec.name),
         "wanted_idle": pool.spec.idle_workers,
         "idle": pool.idle_count,

@@ -30,7 +30,8 @@ from warmfork_daemon.job_log import log_code, log_finished
 from warmfork_daemon.logs import told
 from warmfork_daemon.metrics_http import PageServer
 from warmfork_daemon.pile_watch import watch_piles
-from warmfork_daemon.pool import PoolEvents, WorkerPool
+from warmfork_daemon.pool import WorkerPool
+from warmfork_daemon.pool_events import PoolEvents
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.reception import Reception, Services
@@ -294,7 +295,7 @@ class Supervisor:
         return summary_of(self._pools, len(self._queue), self._runner.running, self._counts.by_verdict)
 
     def template_answers(self) -> bool:
-        """False when a living template has owed a fork for so long that it must be hanging."""
+        """False when a template has hung for so long that the daemon is of no use."""
         return self._pools.answer()
 
     def _place(self, worker: Worker) -> None:

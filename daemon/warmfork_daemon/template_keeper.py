@@ -208,6 +208,11 @@ class TemplateKeeper:
             self._events.starting()
             self.start()
 
+    def kill(self) -> None:
+        """End a process that hangs, at once and with all that it forked; its end is then met like any other."""
+        if self._link is not None:
+            self._link.kill()
+
     def reconfigure(self, config: Config, spec: TemplateSpec) -> None:
         """Take over what a next start is to use."""
         self._config, self._spec = config, spec

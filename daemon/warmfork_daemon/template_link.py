@@ -204,6 +204,11 @@ class TemplateLink:
             _close_all(fds)
         self._unsent.clear()
 
+    def kill(self) -> None:
+        """SIGKILL; the end of the socket, which follows, tells the rest."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+
     def wait(self, timeout_s: float) -> int:
         """Wait for the process to leave, kill it when it does not in time; its exit status."""
         try:

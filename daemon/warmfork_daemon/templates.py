@@ -25,7 +25,7 @@ class TemplateSpec:
         base: ``science`` or ``none``, as in the configuration.
         python: its interpreter; empty for the daemon's own.
         preload: modules besides those of the base.
-        rehearse: draw each common figure kind once before forking.
+        rehearse: draw each common figure kind once, between forks.
         font_dirs: where an operator's fonts may be, first match wins.
         start_timeout_s: from its start until it is ready.
         idle_workers: how many are to wait.

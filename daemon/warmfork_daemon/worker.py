@@ -81,6 +81,7 @@ class Worker:
     disk_looked_s: float = 0.0
     made_s: float = field(default_factory=time.monotonic)
     asked_s: float = 0.0
+    cold: bool = False  # forked before its template had rehearsed
     cgroup_peak_bytes: int = 0
     unseen_since_s: float = 0.0
     cgroup: JobCgroup | None = None

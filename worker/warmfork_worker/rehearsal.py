@@ -11,21 +11,42 @@ from importlib import import_module
 from typing import Any, Final
 
 
-def rehearse() -> tuple[str, ...]:
-    """Draw each kind as PNG, some as SVG and PDF too, and leave everything as it was found.
+class Rehearsal:
+    """Draws each kind as PNG, some as SVG and PDF too, one picture a step, and leaves everything as it was found.
 
-    Restored: rcParams, open figures and the current one, the states of ``random`` and ``numpy.random``, warning
-    filters, unit converters. Returns the names of the kinds that failed, those whose libraries are missing included;
-    one failing does not stop the others. Never raises.
+    Restored after each step: rcParams, open figures and the current one, the states of ``random`` and ``numpy.random``,
+    warning filters, unit converters.
+
+    Attributes:
+        failed: names of the kinds that failed, those whose libraries are missing included.
     """
-    failed = []
-    for name, (draw, formats) in KINDS.items():
+
+    def __init__(self) -> None:
+        self._steps = [(name, draw, kind) for name, (draw, formats) in KINDS.items() for kind in formats]
+        self.failed: list[str] = []
+
+    def step(self) -> bool:
+        """Draw the next picture; about 0.1 s. False when there was none left. Never raises."""
+        if not self._steps:
+            return False
+        name, draw, kind = self._steps.pop(0)
         try:
             with _everything_restored() as plt:
-                _save(draw(plt), formats)
+                # A tight box draws twice; what it needs beyond a plain one is warm after the kinds in all formats.
+                tight = KINDS[name][1] == _ALL
+                draw(plt).savefig(io.BytesIO(), format=kind, bbox_inches="tight" if tight else None)
         except Exception:  # A library that is missing or changed costs speed, no more.
-            failed.append(name)
-    return tuple(failed)
+            if name not in self.failed:
+                self.failed.append(name)
+        return True
+
+
+def rehearse() -> tuple[str, ...]:
+    """Draw everything at once; the names of the kinds that failed. Never raises."""
+    rehearsal = Rehearsal()
+    while rehearsal.step():
+        pass
+    return tuple(rehearsal.failed)
 
 
 @contextmanager
@@ -56,12 +77,6 @@ def _everything_restored() -> Iterator[Any]:
                     names[name] = colour
             random.setstate(python_state)
             numpy.random.set_state(numpy_state)
-
-
-def _save(figure: Any, formats: tuple[str, ...]) -> None:
-    for kind in formats:
-        # A tight box draws twice; what it needs beyond a plain one is warm after the kinds in all formats.
-        figure.savefig(io.BytesIO(), format=kind, bbox_inches="tight" if formats == _ALL else None)
 
 
 def _lines(plt: Any) -> Any:

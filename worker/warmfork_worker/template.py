@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -30,11 +31,13 @@ from warmfork_worker.launch import World, own_pid
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import Loaded, ThreadsLeft, modules_for, preload, single_threaded
-from warmfork_worker.rehearsal import rehearse
+from warmfork_worker.rehearsal import Rehearsal
 from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot
 
 _FORK_FDS: Final = 3  # channel, stdout, stderr
+_QUIET_MS: Final = 20
+_REHEARSE_AT_LEAST_S: Final = 0.5
 _ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
 
 
@@ -63,9 +66,13 @@ class Template:
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
         self._by_pidfd: dict[int, _Child] = {}
+        self._rehearsal: Rehearsal | None = None
 
     def prepare(self) -> None:
-        """Preload, install fonts, rehearse, freeze; then say ready. Ends the process if a library left a thread."""
+        """Preload, install fonts, freeze; then say ready. Ends the process if a library left a thread.
+
+        What only makes jobs faster comes after: see ``serve``.
+        """
         start = self._start
         try:
             loaded = preload(modules_for(start.base, start.preload), start.left_out)
@@ -80,7 +87,7 @@ class Template:
             font = install_fonts(start.font_dirs)
             watch_saves()
             if start.rehearse:
-                rehearse()
+                self._rehearsal = Rehearsal()
         self._setup = WorkerSetup(
             template_pid=os.getpid(),
             slots=self._world.slots,
@@ -88,15 +95,10 @@ class Template:
             guard=Guard(self._readable(font)),
             cjk_family=font.family,
         )
-        if not single_threaded():
-            sys.stderr.write(
-                "a library started a thread after its import; a template with threads cannot fork safely\n"
-            )
-            os._exit(1)
+        _refuse_threads()
         for mapping in proc.writable_code():
             # Workers would inherit it, and the guard's word that nothing a job writes becomes code would not hold.
             sys.stderr.write(f"warmfork: a preloaded library keeps memory that is writable and executable: {mapping}\n")
-        gc.collect()
         gc.freeze()
         if self._world.private:
             calls.set_dumpable(False)
@@ -104,6 +106,8 @@ class Template:
             calls.outlive_parent()  # from here on there are slots to wipe
         os.nice(start.nice)  # only now: on a busy machine a template that imports politely is never ready
         self._send(control.Ready(_describe(start.name, loaded, font), own_pid(), self._world.layers))
+        if self._rehearsal is None:
+            self._settle()
 
     def _kernel_guard(self, font: FontReport) -> KernelGuard:
         start, world = self._start, self._world
@@ -128,14 +132,33 @@ class Template:
         return tuple(filter(None, own))
 
     def serve(self) -> None:
-        """Fork, reap and wipe until the control socket ends."""
+        """Fork, reap and wipe until the control socket ends; rehearse meanwhile, a picture at a time.
+
+        Orders come first, but a template that never has a pause settles all the same.
+        """
+        rehearsed_s = time.monotonic()
         while True:
-            for fd, _ in self._poll.poll():
+            events = self._poll.poll(None if self._rehearsal is None else _QUIET_MS)
+            if self._rehearsal is not None and (not events or time.monotonic() - rehearsed_s > _REHEARSE_AT_LEAST_S):
+                if not self._rehearsal.step():
+                    self._settle()
+                rehearsed_s = time.monotonic()
+            for fd, _ in events:
                 child = self._by_pidfd.get(fd)
                 if child is not None:
                     self._reap(child)
                 elif fd == self._link.fileno() and not self._obey():
                     return
+
+    def _settle(self) -> None:
+        """What is done once, when nothing in here changes any more, and what makes every later fork cheaper."""
+        failed = tuple(self._rehearsal.failed) if self._rehearsal is not None else ()
+        self._rehearsal = None
+        _refuse_threads()
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._send(control.Settled(failed))
 
     def _obey(self) -> bool:
         try:
@@ -237,6 +260,12 @@ class Template:
         # When the daemon is gone, the end of the socket is read next.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._link, [control.encode(record)], fds or [])
+
+
+def _refuse_threads() -> None:
+    if not single_threaded():
+        sys.stderr.write("a library started a thread after its import; a template with threads cannot fork safely\n")
+        os._exit(1)
 
 
 def _describe(name: str, loaded: tuple[Loaded, ...], font: FontReport) -> TemplateInfo:

@@ -2,8 +2,8 @@
 
 Daemon to template: ``Start`` once, then ``Fork`` (with the worker's channel, stdout and stderr as passed file
 descriptors) and ``Release``. Template to daemon: ``Ready`` once, then ``Forked`` (with a pidfd and a descriptor of the
-working directory), ``ForkFailed`` and ``Exited``; or, in place of ``Ready``, ``Threaded``, after which it leaves. The
-end of the socket tells the template to leave.
+working directory), ``ForkFailed`` and ``Exited``, and once between those ``Settled``; or, in place of ``Ready``,
+``Threaded``, after which it leaves. The end of the socket tells the template to leave.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Start:
         base: ``science``: first the libraries of charts and tables; ``none``: the standard library's modules alone.
         preload: modules to import besides those.
         left_out: modules that are not to be imported although they are listed: they start threads.
-        rehearse: draw each common figure kind once before forking.
+        rehearse: draw each common figure kind once, in the pauses between orders.
         font_dirs: where an operator's fonts may be.
         slots_dir: directory in which each worker gets its private one.
         nice: added to the scheduling niceness of template and workers.
@@ -103,7 +103,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The template has preloaded and rehearsed.
+    """The template has preloaded and can fork.
 
     Attributes:
         template: what requests are told about it.
@@ -114,6 +114,17 @@ class Ready:
     template: TemplateInfo
     pid: int
     layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The template will not change any more: it has rehearsed, and workers that it forks from now on start warm.
+
+    Attributes:
+        failed: kinds of figures that could not be rehearsed.
+    """
+
+    failed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,7 @@ class Exited:
     cpu_s: float
 
 
-Control = Start | Fork | Release | Ready | Threaded | Forked | ForkFailed | Exited
+Control = Start | Fork | Release | Ready | Settled | Threaded | Forked | ForkFailed | Exited
 
 
 def encode(record: Control) -> bytes:
@@ -223,6 +234,7 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Fork": lambda fields: Fork(_worker_id(fields), fields.text("slot", chars_max=64)),
     "Release": lambda fields: Release(_worker_id(fields)),
     "Ready": _decode_ready,
+    "Settled": lambda fields: Settled(fields.texts("failed", count_max=100, chars_max=200)),
     "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
     "Forked": lambda fields: Forked(_worker_id(fields), fields.integer("pid", 1, _PID_MAX)),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),

@@ -35,7 +35,7 @@ class NamedTemplateSettings:
     python: str = _setting("path", "", "Interpreter of the template; empty means the daemon's own.")
     preload: tuple[str, ...] = _setting("module", (), "Modules to preload besides those of base.", many=True)
     rehearse: bool = _setting(
-        "bool", True, "Draw one figure of each common kind before the first fork, where matplotlib is preloaded."
+        "bool", True, "Draw one figure of each common kind in the template, where matplotlib is preloaded."
     )
     font_dirs: tuple[str, ...] = _setting(
         "path", (), "Directories with further fonts, searched before those of template.font_dirs.", many=True

@@ -175,6 +175,14 @@ class LifecycleSettings:
     age_s_max: float = _setting(
         "number", 86_400.0, "Age at which it is renewed; 0 means never.", least=0.0, most=31_536_000.0, unit="s"
     )
+    hang_s: float = _setting(
+        "number",
+        5.0,
+        "Time without an answer after which a template is taken to hang; another takes its place.",
+        least=0.1,
+        most=600.0,
+        unit="s",
+    )
     drain_s: float = _setting(
         "number",
         10.0,
@@ -191,7 +199,9 @@ class TemplateSettings:
 
     python: str = _setting("path", "", "Interpreter of the template; empty means the daemon's own.")
     preload: tuple[str, ...] = _setting("module", (), "Modules to preload in addition to the standard ones.", many=True)
-    rehearse: bool = _setting("bool", True, "Draw one figure of each common kind before the first fork.")
+    rehearse: bool = _setting(
+        "bool", True, "Draw one figure of each common kind in the template, so that jobs draw faster."
+    )
     font_dirs: tuple[str, ...] = _setting("path", (), "Directories with further fonts for matplotlib.", many=True)
     start_timeout_s: float = _setting(
         "number", 60.0, "Time the template has to report that it is ready.", least=1.0, most=3_600.0, unit="s"
