@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from warmfork.wire.records import PRIORITIES, TEMPLATE_DEFAULT, ExecuteRequest
 from warmfork_daemon.frontend import Peer
+from warmfork_daemon.lifecycle import JOB, JobEvent, JobState, step
 
 Owner = int | str
 """Whose a job is: a uid on ipc, a public key over TCP."""
@@ -31,6 +32,7 @@ class Job:
         template: the name of the one whose worker runs it.
         tenant, priority: as the request has them.
         expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
+        state: where it is in its life.
     """
 
     request: ExecuteRequest
@@ -46,10 +48,15 @@ class Job:
     tenant: str = ""
     priority: str = PRIORITIES[0]
     alone_since_s: float | None = None
+    state: JobState = JobState.QUEUED
     waiting: list[Peer] = field(init=False)
 
     def __post_init__(self) -> None:
         self.waiting = [self.peer] if self.peer.routing_id else []
+
+    def advance(self, event: JobEvent) -> None:
+        """Take the step that the table has for this event. Raises ImpossibleStep."""
+        self.state = step(JOB, self.state, event)
 
     @property
     def key(self) -> JobKey:

@@ -1,7 +1,7 @@
 """The lives of a worker, of a generation of a template and of a job, as tables. No I/O, no clock.
 
-What is not in a table cannot happen; ``step`` says so with what it was asked. The loop that drives them asks ``step`` for
-every change of state, so there is one place to read what may follow what.
+What is not in a table cannot happen; ``step`` says so with what it was asked. Workers, generations and jobs ask it for every
+change of their state, so there is one place to read what may follow what.
 """
 
 from __future__ import annotations
@@ -96,14 +96,15 @@ class JobEvent(enum.Enum):
     """What happens to a job.
 
     DISPATCHED: sent to a worker. SENT_BACK: the worker was dead before it got it. REPORT: a whole report came. KILL: by the
-    daemon, reason first. EXIT: its process is gone. DROP: refused, cancelled or lost while it waited.
+    daemon, reason first. OVER: its process is gone, or nothing that it may still do is looked at. DROP: refused, cancelled
+    or lost while it waited.
     """
 
     DISPATCHED = "dispatched"
     SENT_BACK = "sent back"
     REPORT = "report"
     KILL = "kill"
-    EXIT = "exit"
+    OVER = "over"
     DROP = "drop"
 
 
@@ -165,12 +166,14 @@ JOB: Final[Mapping[tuple[JobState, JobEvent], JobState]] = MappingProxyType(
         (_J.RUNNING, _JE.SENT_BACK): _J.QUEUED,
         (_J.RUNNING, _JE.REPORT): _J.REPORTED,
         (_J.RUNNING, _JE.KILL): _J.KILLED,
-        (_J.RUNNING, _JE.EXIT): _J.ANSWERED,
+        (_J.RUNNING, _JE.OVER): _J.ANSWERED,
         # A whole report wins over whatever comes after it.
         (_J.REPORTED, _JE.KILL): _J.REPORTED,
-        (_J.REPORTED, _JE.EXIT): _J.ANSWERED,
+        (_J.REPORTED, _JE.OVER): _J.ANSWERED,
         (_J.KILLED, _JE.KILL): _J.KILLED,
-        (_J.KILLED, _JE.EXIT): _J.ANSWERED,
+        # It was on its way when the signal was sent.
+        (_J.KILLED, _JE.REPORT): _J.REPORTED,
+        (_J.KILLED, _JE.OVER): _J.ANSWERED,
     }
 )
 

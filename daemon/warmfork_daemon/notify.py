@@ -118,8 +118,10 @@ class ServiceReporter:
         if notifier.active:
             notifier.status("starting the template")
             self._report()
+            reactor.call_every(STATUS_INTERVAL_S, self._report)
             if notifier.watchdog_s:
                 self._beat()
+                reactor.call_every(notifier.watchdog_s / _BEATS_A_PERIOD, self._beat)
 
     def serving(self) -> None:
         """The daemon listens."""
@@ -150,10 +152,8 @@ class ServiceReporter:
             if text != self._told:
                 self._told = text
                 self._notifier.status(text)
-        self._reactor.call_later(STATUS_INTERVAL_S, self._report)
 
     def _beat(self) -> None:
         # Before it serves, the manager's own start timeout watches; a beat is due from the first moment all the same.
         if self._mode == "starting" or self._healthy():
             self._notifier.beat()
-        self._reactor.call_later(self._notifier.watchdog_s / _BEATS_A_PERIOD, self._beat)

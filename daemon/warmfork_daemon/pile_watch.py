@@ -69,10 +69,7 @@ class PileWatch:
         self._excess_max = excess_max
         self._floor = resident_bytes()
         self._looks_in_vain = 0
-        self._look_later()
-
-    def _look_later(self) -> None:
-        self._reactor.call_later(self.INTERVAL_S, self._look)
+        reactor.call_every(self.INTERVAL_S, self._look)
 
     def _look(self) -> None:
         excess = resident_bytes() - self._floor - self._accounted()
@@ -85,7 +82,6 @@ class PileWatch:
             if self._looks_in_vain % _LOOKS_A_RELEASE == 1:
                 release_memory()
             self._looks_in_vain += 1
-        self._look_later()
 
     def _cut(self, excess: int) -> int:
         if excess > 2 * self._excess_max:

@@ -125,7 +125,7 @@ class Pools:
             if not pool.keeper.starts:
                 pool.start()
         self._looked_s = monotonic_s()
-        self._reactor.call_later(_LOOK_S, self._look)
+        self._reactor.call_every(_LOOK_S, self._look)
 
     def _look(self) -> None:
         now_s = monotonic_s()
@@ -136,7 +136,6 @@ class Pools:
         self._looked_s = now_s
         self._look_after_age()
         self._look_after_hanging()
-        self._reactor.call_later(_LOOK_S, self._look)
 
     def _look_after_hanging(self) -> None:
         """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""

@@ -4,7 +4,8 @@ Descriptors live in one epoll set whose own descriptor is polled beside the Zero
 not grow with the number of idle workers. Callbacks run to their end; nothing else touches the daemon's state.
 
 A callback that meets a shortage of the machine (no memory, no descriptors, no space) and does not deal with it costs what
-it was about to do, not the daemon: it is logged, and the loop goes on. Anything else that it raises is a defect and comes out.
+it was about to do, not the daemon: it is logged, and the loop goes on. Anything else that it raises is a defect: it comes out,
+or goes to ``on_defect`` where somebody wants it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 import zmq
 
+from warmfork_daemon.logs import told
 from warmfork_daemon.shortage import is_shortage
 
 log = logging.getLogger("warmfork.reactor")
@@ -47,7 +49,11 @@ class Timer:
 
 
 class Reactor:
-    """Waits for whatever comes first and calls who asked for it."""
+    """Waits for whatever comes first and calls who asked for it.
+
+    Attributes:
+        on_defect: called with what a callback raised; None to let it out of ``turn``.
+    """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -58,6 +64,7 @@ class Reactor:
         self._dead_timers = 0
         self._order = itertools.count()
         self._stopped = False
+        self.on_defect: Callable[[Exception], None] | None = None
 
     def watch(self, fd: int, on_readable: Callable[[], None]) -> None:
         """Call ``on_readable`` whenever ``fd`` has something to read or has ended."""
@@ -104,6 +111,15 @@ class Reactor:
         heapq.heappush(self._timers, (timer.due_s, next(self._order), timer))
         return timer
 
+    def call_every(self, interval_s: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` again and again, first after one interval; what it raises does not end that."""
+
+        def again() -> None:
+            self.call_later(interval_s, again)
+            callback()
+
+        self.call_later(interval_s, again)
+
     def _note_cancelled(self) -> None:
         """Forget cancelled timers once they are most of all: a job's deadline, say, is cancelled minutes before it is due."""
         self._dead_timers += 1
@@ -129,7 +145,7 @@ class Reactor:
             if isinstance(ready, zmq.Socket):
                 on_readable = self._sockets.get(ready)
                 if on_readable is not None:
-                    _call(on_readable)
+                    self._call(on_readable)
             else:
                 self._call_descriptors()
         self._call_timers()
@@ -149,11 +165,11 @@ class Reactor:
             if events & ~select.EPOLLOUT:
                 reader = self._readers.get(fd)
                 if reader is not None:
-                    _call(reader)
+                    self._call(reader)
             if events & (select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR):
                 writer = self._writers.get(fd)
                 if writer is not None:
-                    _call(writer)
+                    self._call(writer)
 
     def _call_timers(self) -> None:
         now_s = monotonic_s()
@@ -163,14 +179,16 @@ class Reactor:
                 self._dead_timers -= 1
             else:
                 callback, timer.callback = timer.callback, None
-                _call(callback)
+                self._call(callback)
 
-
-def _call(callback: Callable[[], None]) -> None:
-    try:
-        callback()
-    except (MemoryError, OSError) as problem:
-        if not is_shortage(problem):
-            raise
-        log.exception("something could not be done for lack of resources: %s", problem)
-        time.sleep(_SHORTAGE_PAUSE_S)  # what is still readable calls again at once
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as problem:
+            if is_shortage(problem):
+                log.exception("not done for lack of resources", extra=told(problem=problem))
+                time.sleep(_SHORTAGE_PAUSE_S)  # what is still readable calls again at once
+            elif self.on_defect is None:
+                raise
+            else:
+                self.on_defect(problem)

@@ -19,6 +19,7 @@ from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.config import Config
 from warmfork_daemon.guarding import SPARE_FILES
 from warmfork_daemon.job import Job, JobKey
+from warmfork_daemon.lifecycle import JobEvent
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.logs import told
 from warmfork_daemon.pools import Pools
@@ -32,6 +33,7 @@ log = logging.getLogger("warmfork.runner")
 _READ_BYTES: Final = 1 << 20
 _DISK_INTERVAL_S: Final = 0.25
 _STATUS_WAIT_S: Final = 2.0
+_KILLED_S: Final = 0.5
 _UNSEEN_S: Final = 0.5  # meanwhile RLIMIT_AS bounds it
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
 
@@ -88,13 +90,15 @@ class JobRunner:
         """
         worker.cpu_at_dispatch_s = worker.read_cpu_s()
         frames = jobs.encode_order(self._order(worker, job))
+        job.advance(JobEvent.DISPATCHED)
         worker.job = job
         worker.slot_path = self._pools.of(worker).slot_on_disk(worker)
         job.dispatched_s = monotonic_s()
         timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
         if not worker.alive():
-            log.warning("worker %d is gone before its job", worker.pid)
+            log.warning("worker gone before its job", extra=told(job=job.request.id.hex(), worker=worker.pid))
             worker.job = None
+            job.advance(JobEvent.SENT_BACK)
             self._pools.of(worker).retire(worker)
             return False
         if worker.cgroup is not None:
@@ -159,6 +163,10 @@ class JobRunner:
     def _sample(self) -> None:
         """Look at every busy worker's memory and read its output; both bound what a job can pile up meanwhile."""
         self._sampler = None
+        if not self._busy:
+            return
+        # First, so that one worker's trouble does not end the watch over the others.
+        self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
         for worker in list(self._busy.values()):
             worker.drain()
             if worker.streaming is not None:
@@ -175,8 +183,6 @@ class JobRunner:
                     worker.kill(KillReason.MEMORY)
             if worker.slot_path:
                 self._look_at_disk(worker, job)
-        if self._busy:
-            self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
 
     def _mind_unseen(self, worker: Worker) -> None:
         """Kill a worker whose memory cannot be seen for long.
@@ -228,6 +234,7 @@ class JobRunner:
 
     def _on_report(self, worker: Worker) -> None:
         assert worker.job is not None
+        worker.job.advance(JobEvent.REPORT)
         worker.reported_s = monotonic_s()
         worker.cpu_s = max(0.0, worker.read_cpu_s() - worker.cpu_at_dispatch_s)
         worker.read_peak()
@@ -270,14 +277,22 @@ class JobRunner:
 
     def on_lost(self, worker: Worker) -> None:
         """A busy worker's template died."""
-        if worker.job is not None:
+        if worker.report is not None:
+            self._finish_reported(worker)
+        elif worker.kill_reason is not None:
+            self._finish_killed(worker)
+        elif worker.job is not None:
             self._finish(worker, verdicts.judge_template_loss(), None)
 
     def stop(self) -> None:
-        """End every running job as ``lost``."""
+        """End every running job as ``lost``, but those whose report is here."""
         for worker in list(self._busy.values()):
             worker.kill(KillReason.STOPPING)
-            self._finish_killed(worker)
+            worker.wait_for_end(_KILLED_S)
+            if worker.report is not None:
+                self._finish_reported(worker)
+            else:
+                self._finish_killed(worker)
 
     def _finish_reported(self, worker: Worker) -> None:
         assert worker.report is not None
@@ -312,6 +327,7 @@ class JobRunner:
     def _finish(self, worker: Worker, judgement: verdicts.Judgement, report: jobs.JobReport | None) -> None:
         job = worker.job
         assert job is not None
+        job.advance(JobEvent.OVER)
         worker.job = None
         del self._busy[job.key]
         if worker.deadline is not None:

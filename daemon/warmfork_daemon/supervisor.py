@@ -6,27 +6,27 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import zmq
 
-from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, ProtocolError, RequestRefused
+from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, RequestRefused
 from warmfork.results import ErrorInfo
-from warmfork.wire.messages import encode_reply
-from warmfork.wire.records import ExecuteRequest, OutputReply, Reply, ResultReply
+from warmfork.wire.records import ExecuteRequest, ResultReply
 from warmfork_daemon.access import load_access
 from warmfork_daemon.admission import admit
-from warmfork_daemon.answering import frames_of, not_delivered
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
+from warmfork_daemon.defects import Defects
+from warmfork_daemon.delivery import Delivery
 from warmfork_daemon.dispatching import Dispatcher
 from warmfork_daemon.frontend import Frontend, Peer
 from warmfork_daemon.guarding import guard_orders
 from warmfork_daemon.intake import Intake
 from warmfork_daemon.job import Job, JobKey
-from warmfork_daemon.job_log import log_code, log_finished
+from warmfork_daemon.job_log import log_code
+from warmfork_daemon.lifecycle import JobEvent
 from warmfork_daemon.logs import told
 from warmfork_daemon.metrics_http import PageServer
 from warmfork_daemon.pile_watch import watch_piles
@@ -94,8 +94,8 @@ class Supervisor:
         self._cgroups = cgroups or JobCgroups(None, "only a service has them")
         self._activated = activated
         self._failure = ""
+        self._defects = Defects()
         self._guard_refused = self._draining = False
-        self._last_reply_s = 0.0
         self.load_config: Callable[[], Config] | None = None
         self.on_serving: Callable[[], None] = lambda: None
         self.on_reloading: Callable[[], None] = lambda: None
@@ -114,7 +114,9 @@ class Supervisor:
             gone=self._cgroups.remove,
         )
         self._pools = Pools(self.reactor, config, directory.slots_dir_of, environ, instance, events)
-        self._runner = JobRunner(self.reactor, config, self._pools, key, self._on_result, self._send_output)
+        self._runner = JobRunner(
+            self.reactor, config, self._pools, key, self._on_result, lambda *output: self._delivery.output(*output)
+        )
         weights = weights_of(config, access)
         self._intake = Intake(config, self.reactor, self._frontend, self._runner, weights, self._cancel)
         self._queue = self._intake.queue
@@ -126,8 +128,8 @@ class Supervisor:
             hello=lambda request_id: hello_reply(request_id, self._config, self._pools, self._intake.instance),
             status=self.status,
         )
-        self._reception = Reception(services, self._counts.refused, self._send)
-        self._frontend.outbox.on_dropped = self._count_undelivered
+        self._delivery = Delivery(self._frontend, self._intake, self._counts)
+        self._reception = Reception(services, self._counts.refused, self._delivery.reply)
         self._metrics: PageServer | None = None
         self._selftest = SelfTest(config, self._pools, self._runner.run, self._on_proved, self._on_guard_refused)
         self._dispatcher = Dispatcher(
@@ -216,7 +218,7 @@ class Supervisor:
         """End: what waits is ``lost`` and safe to retry, what runs is killed and ``lost``."""
         self.on_stopping()
         if not self._draining:
-            self._last_reply_s = 0.0  # of those before, nobody is still to read
+            self._delivery.last_result_s = 0.0  # of those before, nobody is still to read
         while (job := self._queue.take()) is not None:
             self._answer_unrun(
                 job, "lost", "DaemonStopped", "The daemon stopped; the job did not run. A retry is safe."
@@ -229,7 +231,7 @@ class Supervisor:
             self._metrics.close()
         self._intake.close()
         self._pools.close()
-        time.sleep(max(0.0, self._last_reply_s + _LAST_REPLY_S - monotonic_s()))
+        time.sleep(max(0.0, self._delivery.last_result_s + _LAST_REPLY_S - monotonic_s()))
         self._frontend.close()
         self._context.term()
 
@@ -245,6 +247,7 @@ class Supervisor:
                 self._frontend.bind(address, self._group_id, self._activated.get(address)) for address in self.addresses
             ]
             log.info("serving", extra=told(addresses=",".join(self.addresses)))
+            self.reactor.on_defect = self._defects
             watch_piles(self.reactor, self._frontend, self._intake, self._runner, self._config)
             self.on_serving()
             self._pools.start_further()
@@ -285,6 +288,7 @@ class Supervisor:
             self._metrics.addresses if self._metrics is not None else [],
         ) | {
             "draining": self._draining,
+            "defects": self._defects.count,
             "cgroups": self._cgroups.status(),
             "peers": self._frontend.status(),
             "known_jobs": self._intake.status(),
@@ -366,35 +370,12 @@ class Supervisor:
             retry_safe=retry_safe if verdict in ("rejected", "lost") else None,
             queue_length=len(self._queue) if rejected else None,
         )
+        job.advance(JobEvent.DROP)
         self._on_result(job, reply)
 
     def _on_result(self, job: Job, reply: ResultReply) -> None:
         self._dispatcher.dispatch_soon()
         if self._selftest.takes(job, reply):
             return
-        if self._config.guard.unguarded:
-            reply = replace(reply, guarded=False)
-        self._counts.answer(job, reply)
-        frames = frames_of(reply)
-        # Everybody who asked gets it; delivered it is when one of them does.
-        instead = partial(not_delivered, reply.id, reply.verdict)
-        delivered = sum(self._frontend.send(peer, frames, instead) for peer in job.waiting) > 0
-        self._intake.ended(job, reply, frames)
-        self._counts.undelivered += not delivered
-        log_finished(job, reply, delivered=delivered)
-        if delivered:
-            self._last_reply_s = monotonic_s()
+        self._delivery.result(job, reply, guarded=not self._config.guard.unguarded)
         self._stop_if_done()
-
-    def _count_undelivered(self) -> None:
-        self._counts.undelivered += 1
-
-    def _send_output(self, peer: Peer, message: OutputReply) -> bool:
-        return self._frontend.send_now(peer, encode_reply(message))
-
-    def _send(self, peer: Peer, reply: Reply) -> bool:
-        try:
-            return self._frontend.send(peer, encode_reply(reply))
-        except ProtocolError as problem:  # one answer's loss, never the daemon's
-            log.error("reply not written", extra=told(request=reply.id.hex(), problem=problem))
-            return False

@@ -25,7 +25,7 @@ from warmfork.wire.jobs import JobReport
 from warmfork_daemon import descriptors
 from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.job import Job
-from warmfork_daemon.lifecycle import WORKER, WorkerEvent, step
+from warmfork_daemon.lifecycle import WORKER, JobEvent, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.output import DrainedPipe
 from warmfork_daemon.reactor import Timer
@@ -98,9 +98,13 @@ class Worker:
 
     def alive(self) -> bool:
         """False once the process has ended, reaped or not."""
+        return not self.wait_for_end(0.0)
+
+    def wait_for_end(self, timeout_s: float) -> bool:
+        """True once the process has ended, reaped or not; False when it has not in time."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
+        return bool(poll.poll(timeout_s * 1000))
 
     def address_limit_bytes(self, job: Job) -> int:
         """Address space that this job may have here: the limit that the kernel itself enforces at once.
@@ -189,6 +193,8 @@ class Worker:
         """SIGKILL through the pidfd, so never to a stranger that got the same pid."""
         if reason is not None and self.kill_reason is None:
             self.kill_reason, self.kill_detail = reason, detail
+            if self.job is not None:
+                self.job.advance(JobEvent.KILL)
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
