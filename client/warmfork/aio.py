@@ -333,7 +333,7 @@ class AsyncClient:
             if not reason:
                 curve = self._where.curve_for(address)
                 link = _AsyncLink(self._context, address, self._where.key_for(address), curve)
-                timeout_s = self._where.connect_timeout_s
+                timeout_s, start_s = self._where.connect_timeout_s, time.monotonic()
                 try:
                     reply = await link.ask(HelloRequest(new_id()), timeout_s, send_s=timeout_s)
                     if isinstance(reply, HelloReply):
@@ -345,6 +345,6 @@ class AsyncClient:
                     link.close()
                     raise
                 link.close()
-                reason = self._where.silence(curve)
+                reason = self._where.silence(curve, time.monotonic() - start_s)
             tried[address] = reason
         raise unreachable(tried)

@@ -339,6 +339,7 @@ class Client:
                 key = self._where.key_for(address)
                 curve = self._where.curve_for(address)
                 link = Link(self._context, address, curve)
+                start_s = time.monotonic()
                 hello = self._greet(link)
                 if hello is not None:
                     daemon = _Daemon(address, key, curve, hello)
@@ -346,7 +347,7 @@ class Client:
                         self._daemon = daemon
                     return link, daemon
                 link.close()
-                reason = self._where.silence(curve)
+                reason = self._where.silence(curve, time.monotonic() - start_s)
             tried[address] = reason
         raise unreachable(tried)
 

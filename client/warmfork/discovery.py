@@ -91,9 +91,16 @@ class Whereabouts:
         public, secret = read_key_pair(client_file)
         return ClientKeys(server, public, secret)
 
-    def silence(self, curve: ClientKeys | None) -> str:
-        """What it may mean that nobody answered in time."""
+    def silence(self, curve: ClientKeys | None, waited_s: float) -> str:
+        """What it may mean that nobody answered.
+
+        Args:
+            curve: the keys that were used.
+            waited_s: for how long; less than the timeout where the connection ended before.
+        """
         reason = f"no answer within {self.connect_timeout_s:g} s"
+        if waited_s < self.connect_timeout_s:
+            reason = "the connection ended before an answer came, as when a daemon stops or starts anew"
         if curve is None:
             return reason
         return (

@@ -7,17 +7,19 @@ should be ends the run with exit code 1 and the end of the journal.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from warmfork import Client
+from warmfork import AsyncClient, Client, DaemonUnreachable
 
 PYTHON = "/opt/venv/bin/python"
 SOCKET = Path("/run/warmfork/warmfork.sock")
@@ -27,6 +29,8 @@ BOMB = (
     "kept = []\nwhile True:\n    kept.append(bytearray(8 << 20))\n    kept[-1][::4096] = b'x' * len(kept[-1][::4096])"
 )
 WATCHDOG_S = 3
+JOBS, CLIENTS = 200, 4
+SERVES_AGAIN_S = 3.0
 
 
 def run(*command: str, input: str = "", expect: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -186,11 +190,55 @@ def watchdog() -> None:
 
 
 def killed() -> None:
+    """SIGKILL of the daemon with JOBS jobs in flight: every call ends and says whether a retry is safe."""
     pid = shown("MainPID")
-    os.kill(int(pid), signal.SIGKILL)
-    took_s = wait_until(lambda: serves_as(pid), "a new daemon")
+    ended = asyncio.run(_lose_the_daemon(int(pid)))
+    told = Counter(f"{verdict}, retry_safe={safe}" for verdict, safe in ended)
+    unclear = [(verdict, safe) for verdict, safe in ended if verdict == "lost" and safe is None]
+    check(len(ended) == JOBS and not unclear, f"kill -9 with {JOBS} calls in flight, how they ended: {dict(told)}")
+    check(serves_as(pid), "another daemon serves")
     as_user("alice", CHART)
-    check(True, f"kill -9: served again after {took_s:.1f} s; a chart, verified with the key from before")
+    check(True, "a chart, verified with the key from before")
+
+
+async def _lose_the_daemon(pid: int) -> list[tuple[str, bool | None]]:
+    code = "import time\ntime.sleep(0.5)\nprint({!r})"
+    clients = [AsyncClient(f"ipc://{SOCKET}") for _ in range(CLIENTS)]
+    calls = [
+        asyncio.create_task(client.execute(code.format(number), timeout_s=10))
+        for client in clients
+        for number in range(JOBS // CLIENTS)
+    ]
+    async with AsyncClient(f"ipc://{SOCKET}") as watcher:
+        await _in_flight(watcher)
+    os.kill(pid, signal.SIGKILL)
+    start_s = time.monotonic()
+    while not await _answers():
+        assert time.monotonic() - start_s < SERVES_AGAIN_S, f"no answer within {SERVES_AGAIN_S:g} s after kill -9"
+        await asyncio.sleep(0.02)
+    check(True, f"a new call was answered {time.monotonic() - start_s:.2f} s after kill -9")
+    results = await asyncio.gather(*calls)
+    for client in clients:
+        await client.close()
+    return [(result.verdict, result.retry_safe) for result in results]
+
+
+async def _answers() -> bool:
+    async with AsyncClient(f"ipc://{SOCKET}") as client:
+        try:
+            return (await client.execute("print(6 * 7)")).stdout == "42\n"
+        except DaemonUnreachable:
+            return False
+
+
+async def _in_flight(watcher: AsyncClient) -> None:
+    for _ in range(500):
+        status = await watcher.status()
+        if len(status["running"]) + status["queue"]["jobs"] + status["jobs"]["by_verdict"].get("ok", 0) >= JOBS // 2:
+            if status["queue"]["jobs"] and status["running"]:
+                return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the jobs did not get there")
 
 
 def reload() -> None:
