@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_type
 
-from warmfork import AsyncClient, Chart, Client, ErrorInfo, Result, Usage, Verdict, embedded
+from warmfork import AsyncClient, Chart, Client, ErrorInfo, Phases, Result, Usage, Verdict, embedded
 from warmfork.compat import AsyncCodeExecutor
 from warmfork.streaming import OutputChunk
 
@@ -37,6 +37,8 @@ def synchronous(client: Client) -> None:
     assert_type(result.charts, tuple[Chart, ...])
     assert_type(result.files, Mapping[str, bytes])
     assert_type(result.usage, Usage)
+    assert_type(result.usage.phases, Phases)
+    assert_type(result.usage.phases.rendered_s, float)
     assert_type(client.cancel("00"), str)
     with embedded(policy="standard", workers=4) as private:
         assert_type(private, Client)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ValueNotCarried,
         WarmforkError,
     )
-    from warmfork.results import Chart, Dropped, ErrorInfo, Result, Usage, Verdict
+    from warmfork.results import Chart, Dropped, ErrorInfo, Phases, Result, Usage, Verdict
 
 __version__: Final = "0.1.0"
 
@@ -43,6 +43,7 @@ _HOME_OF: Final = {
     "Chart": "warmfork.results",
     "Dropped": "warmfork.results",
     "ErrorInfo": "warmfork.results",
+    "Phases": "warmfork.results",
     "Result": "warmfork.results",
     "Usage": "warmfork.results",
     "Verdict": "warmfork.results",
@@ -60,6 +61,7 @@ __all__ = [
     "ErrorInfo",
     "ExtraMissing",
     "KeyUnavailable",
+    "Phases",
     "ProtocolError",
     "ReplyTimeout",
     "RequestRefused",

@@ -236,7 +236,7 @@ class Client:
         """Let the daemon read its configuration anew. For the daemon's own user and root.
 
         Returns:
-            ``changed``, ``needs_restart``, ``renewed`` and ``removed``: keys, and names of templates.
+            keys ``changed``, ``needs_restart``; templates ``renewed``, ``removed``; TCP clients ``admitted``, ``shut_out``.
 
         Raises:
             RequestRefused: ``bad_config`` with the reason, and nothing changed; ``not_allowed``; ``not_reloadable``.

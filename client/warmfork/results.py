@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -88,6 +88,42 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Phases:
+    """Where a job's time went: seconds in each phase of its way, in order. Together they are the time from its
+    admission until its result was put together; the way between client and daemon is in none of them.
+
+    Within ``dispatched_s`` to ``reported_s``, which together are ``Usage.wall_s``, the split is the worker's word: it is
+    checked against the daemon's clock and dropped as a whole where it cannot be. Without it (the job was killed, crashed,
+    or said nonsense) all of that time is ``executed_s``. All are zero for a job that did not run.
+
+    Attributes:
+        queued_s: it waited in the daemon's queue; the same as ``Usage.queue_s``.
+        dispatched_s: it was on its way to the worker, until that had read it.
+        compiled_s: files, variables, settings and policy were put in place and the code was compiled.
+        executed_s: the code ran, to the end of its threads and of what it had registered with atexit.
+        rendered_s: its open figures were drawn.
+        reported_s: the worker's report was on its way, until the daemon had read all of it.
+        validated_s: the worker was ended where it had left files, these were collected, charts were looked at.
+        signed_s: charts were signed.
+        replied_s: the rest of the result was put together; redaction is in here.
+    """
+
+    queued_s: float = 0.0
+    dispatched_s: float = 0.0
+    compiled_s: float = 0.0
+    executed_s: float = 0.0
+    rendered_s: float = 0.0
+    reported_s: float = 0.0
+    validated_s: float = 0.0
+    signed_s: float = 0.0
+    replied_s: float = 0.0
+
+
+PHASES: Final = tuple(item.name for item in fields(Phases))
+"""The names of the phases' fields, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What the job cost.
 
@@ -97,12 +133,14 @@ class Usage:
         peak_memory_bytes: highest resident memory above what the worker had when it stood idle. Where jobs have cgroups of
             their own, what the kernel charged to the job's, if that is more: copied pages and files in memory count too.
         queue_s: seconds between admission and dispatch.
+        phases: where the time went; all zero from a daemon that does not tell.
     """
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_memory_bytes: int = 0
     queue_s: float = 0.0
+    phases: Phases = Phases()
 
 
 @dataclass(frozen=True, slots=True)

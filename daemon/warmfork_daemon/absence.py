@@ -40,6 +40,9 @@ class AbsenceWatch:
         jobs: every job of a client that waits or runs.
         reaches: False for a peer whose connection has ended.
         end: drops or cancels a job.
+
+    Attributes:
+        gone: processes and connections that ended while they waited for a job, since the start.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class AbsenceWatch:
         self._reaches = reaches
         self._end = end
         self._planned = False
+        self.gone = 0
         self.configure(cancels=True, grace_s=0.0)
 
     def configure(self, *, cancels: bool, grace_s: float) -> None:
@@ -70,9 +74,10 @@ class AbsenceWatch:
     def process_ended(self, pid: int) -> None:
         """A client's process is dead."""
         now_s = monotonic_s()
-        for job in list(self._jobs()):
-            if any(peer.pid == pid for peer in job.waiting):
-                leave(job, lambda peer: peer.pid == pid, now_s)
+        waited = [job for job in self._jobs() if any(peer.pid == pid for peer in job.waiting)]
+        for job in waited:
+            leave(job, lambda peer: peer.pid == pid, now_s)
+        self.gone += bool(waited)
         if self._cancels:
             self._reactor.call_later(self._grace_s, self._end_abandoned)
 
@@ -83,6 +88,7 @@ class AbsenceWatch:
         # Short jobs never cost a look; but whose connection has ended has ended for its youngest job too.
         asked = {_name_of(peer): peer for job in jobs if now_s - job.submitted_s >= LOOK_S for peer in job.waiting}
         ended = {name for name, peer in asked.items() if not self._reaches(peer)}
+        self.gone += len(ended)
         for job in jobs:
             leave(job, lambda peer: _name_of(peer) in ended, now_s)
         self._end_abandoned()

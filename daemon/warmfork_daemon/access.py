@@ -1,11 +1,11 @@
-"""Who may come in over TCP: the daemon's own CURVE keys and the clients' public keys, read and judged once, at start."""
+"""Who may come in over TCP: the daemon's own CURVE keys, read at start, and the clients' public keys, also at each reload."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -52,6 +52,21 @@ def load_access(config: Config) -> TcpAccess | None:
             f"tcp.server_key_file: {problem}. A pair is made by: warmfork keys server --out DIR"
         ) from None
     return TcpAccess(public, secret, _clients_in(Path(config.tcp.clients_dir)))
+
+
+def access_now(access: TcpAccess | None, config: Config) -> TcpAccess | None:
+    """Who may come in by this configuration while the daemon runs on; its own keys stay what they were.
+
+    Args:
+        access: as it was; None where the daemon does not listen on TCP.
+        config: the new one.
+
+    Raises:
+        ConfigError: as ``load_access``.
+    """
+    if access is None:
+        return load_access(config)  # to be judged now, and followed after a restart
+    return replace(access, names=_clients_in(Path(config.tcp.clients_dir))) if config.tcp.clients_dir else access
 
 
 def _clients_in(directory: Path) -> Mapping[bytes, str]:

@@ -25,6 +25,7 @@ from typing import Any, Final
 import zmq
 
 from warmfork_daemon import descriptors
+from warmfork_daemon.logs import told
 from warmfork_daemon.reactor import Reactor, monotonic_s
 
 log = logging.getLogger("warmfork.connections")
@@ -129,7 +130,9 @@ class Connections:
             most = connections_max(descriptors.allowed())
             if len(self._by_fd) >= most or self._count_of.get(owner, 0) >= most * OWNER_SHARE:
                 self.refused += 1
-                log.warning("a connection of %s was refused: there are %d", owner, len(self._by_fd))
+                log.warning(
+                    "connection refused, there are too many", extra=told(owner=owner, connections=len(self._by_fd))
+                )
                 _shut(own)
                 return
         self._by_fd[fd] = _Connection(fd, local, owner, monotonic_s())
@@ -153,9 +156,18 @@ class Connections:
             with _duplicate(connection.fd) as own:
                 if own is not None and _is_same(own, connection) and (not sending or _unread(own)):
                     self.cut += 1
-                    log.warning("a connection of %s was cut: unfinished messages fill the memory", connection.owner)
+                    log.warning(
+                        "connection cut, unfinished messages fill the memory", extra=told(owner=connection.owner)
+                    )
                     _shut(own)
         return self.cut - before
+
+    def shut(self, fd: int) -> None:
+        """Shut down the connection of this descriptor, if it is there still."""
+        connection = self._by_fd.get(fd)
+        with _duplicate(fd) as own:
+            if own is not None and connection is not None and _is_same(own, connection):
+                _shut(own)
 
     def close(self) -> None:
         """Take no notice any more."""

@@ -7,16 +7,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from warmfork.errors import ProtocolError
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.job import Job
 from warmfork_daemon.logs import told
 from warmfork_daemon.pools import Pools
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.runner import JobRunner
+from warmfork_daemon.templates import LIGHT_NAME
 
 log = logging.getLogger("warmfork.dispatching")
 
 _EXPIRY_TURN_S: Final = 0.25
+_LIGHT_WAIT_S: Final = 0.5  # a worker is forked in milliseconds
 
 
 class Dispatcher:
@@ -50,21 +53,23 @@ class Dispatcher:
         self._running_max = running_max
         self._may_run = may_run
         self._answer = answer
-        self._expiry_planned = False
+        self._expiry_planned = self._light_given_up = False
 
     def dispatch(self) -> None:
         """Send jobs for as long as there is one that may run and a worker for it."""
         short = {pool.spec.name for pool in self._pools if not self._may_run(pool.spec.name)}
+        if LIGHT_NAME in short:
+            self.give_up_light()
         while len(self._queue) and self._runner.running < self._running_max():
-            template = self._queue.oldest(besides=short)
-            if template is None:
+            line = self._queue.oldest(besides=short)
+            if line is None:
                 return
-            worker = self._pools[template].take_idle()
+            worker = self._pools[line].take_idle()
             if worker is None:
-                self._pools[template].replenish()  # jobs wait: the pause after a reply is no use now
-                short.add(template)
+                self._pools[line].replenish()  # jobs wait: the pause after a reply is no use now
+                short.add(line)
                 continue
-            job = self._queue.take(template)
+            job = self._queue.take(line)
             assert job is not None
             try:
                 if not self._runner.run(worker, job):
@@ -79,6 +84,22 @@ class Dispatcher:
         if len(self._queue):
             self._reactor.call_later(0.0, self.dispatch)
 
+    def give_up_light(self) -> None:
+        """Let the jobs that wait for the default template's companion wait for that template itself."""
+        moved = self._queue.merge(LIGHT_NAME, TEMPLATE_DEFAULT)
+        if moved and not self._light_given_up:
+            self._light_given_up = True  # said once
+            log.warning("light workers do not come, jobs run without them", extra=told(jobs=moved))
+
+    def _look_after_light(self) -> None:
+        """Where there is room and a light job waits all the same, its workers do not come: they fail, or the template hangs."""
+        if self._runner.running >= self._running_max():
+            return
+        late_s = monotonic_s() - _LIGHT_WAIT_S
+        if any(job.line == LIGHT_NAME and job.submitted_s < late_s for job in self._queue.jobs):
+            self.give_up_light()
+            self.dispatch()
+
     def look_after_the_waiting(self) -> None:
         """See to it that what waits too long is answered."""
         if len(self._queue) and not self._expiry_planned:
@@ -87,6 +108,7 @@ class Dispatcher:
 
     def _expire(self) -> None:
         self._expiry_planned = False
+        self._look_after_light()
         for job in self._queue.take_expired(monotonic_s()):
             waited_s = monotonic_s() - job.submitted_s
             shortage = self._pools[job.template].shortage

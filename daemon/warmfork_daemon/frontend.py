@@ -10,7 +10,7 @@ import contextlib
 import grp
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import zmq
@@ -90,6 +90,27 @@ class Frontend:
         self.connections = Connections(context, reactor)
 
     @property
+    def access(self) -> TcpAccess | None:
+        """Who may come in over TCP; None where nobody may."""
+        return self._access
+
+    def follow(self, access: TcpAccess | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Let in whom this list names from now on; nothing happens where there is no TCP, which is bound at the start.
+
+        Whoever is not on it any more is not heard: the next message closes its connection.
+
+        Returns:
+            The names that are new, and those that are gone.
+        """
+        if self._access is None or access is None:
+            return (), ()
+        before, now = set(self._access.names.items()), set(access.names.items())
+        self._access = replace(self._access, names=access.names)
+        if self._doorkeeper is not None:
+            self._doorkeeper.follow(access.names)
+        return tuple(sorted(name for _, name in now - before)), tuple(sorted(name for _, name in before - now))
+
+    @property
     def bound(self) -> bool:
         """True once it listens."""
         return bool(self._sockets)
@@ -153,16 +174,20 @@ class Frontend:
                 frames: list[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
+            fd = -1
             with contextlib.suppress(zmq.ZMQError):  # a connection that ended meanwhile has no descriptor any more
-                self.connections.heard(int(frames[0].get(zmq.SRCFD)), (index, frames[0].bytes))
+                fd = int(frames[0].get(zmq.SRCFD))
+                self.connections.heard(fd, (index, frames[0].bytes))
             if len(frames) < 2:
                 continue
             peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
             if peer is not None:
                 self._on_message(peer, [frame.buffer for frame in frames[1:]])
+            else:
+                self.connections.shut(fd)
 
     def _tcp_peer(self, index: int, frame: zmq.Frame) -> Peer | None:
-        """The peer whose key the doorkeeper let in; None where there is no such key, which ZeroMQ should not let happen."""
+        """The peer whose key the doorkeeper let in; None where the key is not on the list any more."""
         assert self._access is not None
         try:
             key = str(frame.get("User-Id"))

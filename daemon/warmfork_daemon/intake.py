@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from warmfork.errors import RequestRefused
 from warmfork.wire.records import ExecuteRequest, ResultReply
@@ -57,6 +57,7 @@ class Intake:
         instance: names this daemon until it ends.
         queue: of jobs that wait.
         rejoined, repeated: requests that joined a job, or got its kept answer.
+        abandoned: jobs that ended because nobody waited for them any more, by where they were (``queued``, ``running``).
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Intake:
         self._config = config
         self.instance = secrets.token_hex(8)
         self.rejoined = self.repeated = 0
+        self.abandoned = {"queued": 0, "running": 0}
         self.queue = JobQueue(
             config.queue.jobs_max, config.queue.bytes_max, weight_of=lambda owner: self._weights.get(owner, 1.0)
         )
@@ -83,11 +85,13 @@ class Intake:
         self._recent = RecentResults(results.recent_jobs, results.recent_bytes, results.recent_s, monotonic_s())
         self._absence = AbsenceWatch(reactor, self._jobs, frontend.reaches, self._end_abandoned)
         self._clients = ClientWatch(reactor, self._absence.process_ended)
-        self.reconfigure(config)
+        self.reconfigure(config, weights)
 
-    def reconfigure(self, config: Config) -> None:
-        """Take later jobs by this configuration, weights excepted. What waits goes on waiting."""
+    def reconfigure(self, config: Config, weights: Mapping[Owner, float]) -> None:
+        """Take later jobs by this configuration, and give turns by these weights. What waits goes on waiting."""
         self._config = config
+        self._weights = weights
+        self.queue.reweigh()
         self.queue.configure(config.queue.jobs_max, config.queue.bytes_max, owner_share_of(config))
         self._recent.configure(config.results.recent_jobs, config.results.recent_bytes, config.results.recent_s)
         self._absence.configure(cancels=config.clients.gone == "cancel", grace_s=config.clients.grace_s)
@@ -193,7 +197,11 @@ class Intake:
             self._recent.remember(job.key, digest_of(job.request), frames, monotonic_s())
 
     def _end_abandoned(self, job: Job) -> None:
-        log.info("job abandoned by its client", extra=told(job=job.request.id.hex()))
+        was = job.state.value
+        if was not in self.abandoned:
+            return  # its end is on the way
+        self.abandoned[was] += 1
+        log.info("job abandoned by its client", extra=told(job=job.request.id.hex(), was=was))
         if self._cancel(job.key, ", because its client is gone,") == "queued":
             self._recent.forget(job.key)  # it did not run: whoever comes too late for it can have it run
 
@@ -208,7 +216,16 @@ class Intake:
 
     def status(self) -> dict[str, int]:
         """Counts for ``status``."""
-        return {"recent": len(self._recent), "rejoined": self.rejoined, "repeated": self.repeated}
+        return {
+            "recent": len(self._recent),
+            "recent_bytes": self._recent.bytes,
+            "rejoined": self.rejoined,
+            "repeated": self.repeated,
+        }
+
+    def absence(self) -> dict[str, Any]:
+        """Counts for ``status`` of clients that went, and of jobs that ended with them."""
+        return {"gone": self._absence.gone, "abandoned": dict(self.abandoned)}
 
 
 def _check_same(digest: bytes, request: ExecuteRequest) -> None:

@@ -29,7 +29,8 @@ class Job:
         memory_bytes: headroom above the idle worker.
         input_bytes: size of all its parts.
         submitted_s, dispatched_s: by the monotonic clock.
-        template: the name of the one whose worker runs it.
+        template: the name of the one it asks for.
+        line: whose worker runs it: that one, or its companion; empty means the template.
         tenant, priority: as the request has them.
         expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
         state: where it is in its life.
@@ -45,6 +46,7 @@ class Job:
     expires_s: float
     dispatched_s: float = field(default=0.0)
     template: str = TEMPLATE_DEFAULT
+    line: str = ""
     tenant: str = ""
     priority: str = PRIORITIES[0]
     alone_since_s: float | None = None
@@ -52,6 +54,7 @@ class Job:
     waiting: list[Peer] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.line = self.line or self.template
         self.waiting = [self.peer] if self.peer.routing_id else []
 
     def advance(self, event: JobEvent) -> None:

@@ -113,6 +113,8 @@ WORKER: Final[Mapping[tuple[WorkerState, WorkerEvent], WorkerState]] = MappingPr
     {
         (_W.FORKING, _WE.FORKED): _W.ENTERING,
         (_W.FORKING, _WE.FORK_FAILED): _W.GONE,
+        # Its descriptors could not be taken for lack of room, so it was let go before it was known.
+        (_W.FORKING, _WE.REAPED): _W.GONE,
         (_W.FORKING, _WE.TEMPLATE_GONE): _W.GONE,
         (_W.ENTERING, _WE.ENTERED): _W.IDLE,
         (_W.ENTERING, _WE.GIVEN_UP): _W.ENDING,

@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from warmfork.results import VERDICTS
+from warmfork.results import PHASES, VERDICTS
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import group_id_of
 from warmfork_daemon.lifecycle import WorkerState
@@ -53,6 +53,7 @@ class DaemonCollector(Collector):
         yield from self._daemon(status)
         yield from self._jobs(status)
         yield from self._load(status)
+        yield from _clients(status)
         yield from self._templates(status)
         yield from _guard(status["guard"])
 
@@ -61,6 +62,11 @@ class DaemonCollector(Collector):
         started = GaugeMetricFamily("warmfork_start_time_seconds", "When the daemon started, in seconds since 1970.")
         started.add_metric([], self._tally.started_at)
         yield started
+        yield _gauge("warmfork_draining", "1 once the daemon stops and takes nothing new.", status["draining"])
+        yield _count("warmfork_defects", "Mistakes of the daemon that it went on after.", status["defects"])
+        cgroups = status["cgroups"]
+        yield _gauge("warmfork_cgroups_active", "1 where each job has a cgroup of its own.", cgroups["active"])
+        yield _count("warmfork_cgroup_failures", "Workers that got no cgroup where they should.", cgroups["failed"])
 
     def _jobs(self, status: Mapping[str, Any]) -> Iterator[Metric]:
         tally = self._tally
@@ -87,6 +93,18 @@ class DaemonCollector(Collector):
             {name: one.run_s for name, one in templates.items()},
         )
         yield _histogram(
+            "warmfork_job_render_seconds",
+            "Time that drawing took, of jobs whose figures were drawn after their code had ended.",
+            {name: one.render_s for name, one in templates.items()},
+        )
+        phases = CounterMetricFamily(
+            "warmfork_job_phase_seconds", "Time that jobs which ran spent in each phase.", labels=["template", "phase"]
+        )
+        for name, one in templates.items():
+            for phase, seconds in zip(PHASES, one.phases_s, strict=True):
+                phases.add_metric([name, phase.removesuffix("_s")], seconds)
+        yield phases
+        yield _histogram(
             "warmfork_job_peak_memory_bytes",
             "Highest resident memory of jobs, above what their idle worker had.",
             {name: one.peak_memory_bytes for name, one in templates.items()},
@@ -107,6 +125,8 @@ class DaemonCollector(Collector):
         yield _gauge("warmfork_queue_jobs_max", "Jobs that may wait.", queue["jobs_max"])
         yield _gauge("warmfork_queue_bytes", "Bytes that waiting jobs hold.", queue["bytes"])
         yield _gauge("warmfork_queue_bytes_max", "Bytes that waiting jobs may hold.", queue["bytes_max"])
+        yield _gauge("warmfork_queue_owners", "Users and keys that have jobs in the queue.", queue["owners"])
+        yield _gauge("warmfork_queue_tenants", "Tenants of theirs that have.", queue["tenants"])
         yield _gauge("warmfork_jobs_running", "Jobs that run.", workers["busy"])
         yield _gauge("warmfork_jobs_running_max", "Jobs that may run at the same time.", workers["running_max"])
         by_state = GaugeMetricFamily("warmfork_workers", "Workers by what they are at.", labels=["state"])
@@ -135,6 +155,34 @@ class DaemonCollector(Collector):
         for row in rows:
             up.add_metric([row["name"]], row["state"] == "ready")
         yield up
+
+
+def _clients(status: Mapping[str, Any]) -> Iterator[Metric]:
+    peers, known, clients = status["peers"], status["known_jobs"], status["clients"]
+    yield _gauge("warmfork_connections", "Connections of clients.", peers["connections"])
+    yield _counts(
+        "warmfork_connections_closed",
+        "Connections that the daemon closed: too many, or memory filled by unfinished messages.",
+        "reason",
+        {"too_many": peers["connections_refused"], "unfinished": peers["connections_cut"]},
+    )
+    yield _gauge(
+        "warmfork_unsent_replies", "Replies that wait for their clients to take them.", peers["unsent_replies"]
+    )
+    yield _gauge("warmfork_unsent_bytes", "Bytes that they hold.", peers["unsent_bytes"])
+    yield _count("warmfork_dropped_replies", "Replies that waited and were dropped.", peers["dropped_replies"])
+    yield _gauge("warmfork_recent_jobs", "Ended jobs that are known still.", known["recent"])
+    yield _gauge("warmfork_recent_bytes", "Bytes that they and their kept results hold.", known["recent_bytes"])
+    yield _counts(
+        "warmfork_resent_requests",
+        "Requests for a job that was known: it was waited for again, or had ended and was answered from memory.",
+        "answer",
+        {"joined": known["rejoined"], "kept": known["repeated"]},
+    )
+    yield _count("warmfork_clients_gone", "Clients that went while they waited for a job.", clients["gone"])
+    yield _counts(
+        "warmfork_abandoned_jobs", "Jobs ended because nobody waited for them any more.", "state", clients["abandoned"]
+    )
 
 
 def _guard(guard: Mapping[str, Any]) -> Iterator[Metric]:

@@ -58,6 +58,7 @@ class WorkerPool:
         forks: how many there were.
         shortage: why no worker could be forked when it was tried last; empty since one has become idle.
         settled: the template has rehearsed; its workers start warm.
+        heap_bytes, heap_detail: of the settled template's heap that lie in a memfd, and what is to be said about it.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class WorkerPool:
         self.forks = 0
         self.shortage = ""
         self.settled = False
+        self.heap_bytes, self.heap_detail = 0, ""
 
     @property
     def workers(self) -> list[Worker]:
@@ -125,7 +127,7 @@ class WorkerPool:
     def forgive(self) -> None:
         """Count what the template owes from now on: the daemon itself, or the machine, stood still."""
         for worker in self._workers.values():
-            worker.asked_s = monotonic_s()
+            worker.asked_s = worker.stepped_s = monotonic_s()
 
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
@@ -190,7 +192,7 @@ class WorkerPool:
 
     def _fall_short(self, shortage: str) -> None:
         if shortage != self.shortage:  # tried again every few seconds: said once
-            log.error("template %s: %s", self.spec.name, shortage)
+            log.error("no more workers", extra=told(template=self.spec.name, problem=shortage))
         self.shortage = shortage
         self._back_off()
 
@@ -216,14 +218,17 @@ class WorkerPool:
     def _on_ready(self, record: control.Ready) -> None:
         self._failures = 0
         self.settled = False
+        self.heap_bytes, self.heap_detail = 0, ""
         self.advance(GenerationEvent.CAME_UP)
         self._events.ready(self)
         self.replenish()
 
     def _on_settled(self, record: control.Settled) -> None:
         """From now on workers start warm: each that comes takes the place of one that was forked before."""
-        log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=",".join(record.failed)))
+        failed = ",".join(record.failed)
+        log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, heap=record.heap_detail))
         self.settled = True
+        self.heap_bytes, self.heap_detail = record.heap_bytes, record.heap_detail
         for worker in self._workers.values():
             # One that is still FORKING is forked after this, or its Forked had come first: the socket keeps the order.
             worker.cold = worker.state in (State.ENTERING, State.IDLE)
@@ -240,6 +245,7 @@ class WorkerPool:
                 worker.channel.close()  # out of descriptors: the worker leaves at the end of its channel, and is reaped
             return
         worker.pidfd, worker.work_fd = fds
+        worker.heap_bytes = self.heap_bytes  # 0 before the template has settled; the socket keeps the order
         worker.pid = pid  # the record's is the one inside the template's pid namespace
         worker.advance(WorkerEvent.FORKED)
         if self.state is GenerationState.DRAINING:
@@ -265,7 +271,7 @@ class WorkerPool:
         try:
             worker.measure_baseline()
         except Exception as problem:  # psutil raises kinds of its own; the process may be gone already
-            log.warning("worker %d left before it was measured: %s", worker.pid, problem)
+            log.warning("worker left before it was measured", extra=told(worker=worker.pid, problem=problem))
             worker.kill()
             return
         self._failures = 0
@@ -296,10 +302,9 @@ class WorkerPool:
     def _mourn(self, worker: Worker) -> None:
         """A worker died before it had a job."""
         worker.drain()
-        told = worker.stderr.output.text().head.decode("utf-8", "replace").strip()
-        log.error(
-            "worker %d died while %s (status %s): %s", worker.pid, worker.state.value, worker.status, told[-2_000:]
-        )
+        wrote = worker.stderr.output.text().head.decode("utf-8", "replace").strip()[-2_000:]
+        about = {"worker": worker.pid, "state": worker.state.value, "status": worker.status, "stderr": wrote or None}
+        log.error("worker died without a job", extra=told(template=self.spec.name, **about))
         if worker in self._idle:
             self._idle.remove(worker)
         entering = worker.state is State.ENTERING

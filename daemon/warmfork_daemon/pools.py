@@ -14,13 +14,14 @@ from typing import Final
 
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
-from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
+from warmfork_daemon.lifecycle import GenerationEvent, GenerationState, WorkerState
+from warmfork_daemon.light import light_spec, loads_late
 from warmfork_daemon.logs import told
 from warmfork_daemon.pool import WorkerPool
 from warmfork_daemon.pool_events import PoolEvents
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.template_link import template_environment
-from warmfork_daemon.templates import TemplateSpec, start_order, template_specs
+from warmfork_daemon.templates import LIGHT_NAME, TemplateSpec, start_order, template_specs
 from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.pools")
@@ -30,6 +31,7 @@ _PACKAGES_NAME: Final = "packages"
 _LOOK_S: Final = 0.5
 _STOOD_STILL_S: Final = 2.0  # a turn of the loop takes milliseconds
 _HOPELESS_S: Final = 60.0
+_LIGHT_AFTER_S: Final = 1.0  # a daemon that lives for a job or two need not pay for it
 
 
 class Pools:
@@ -65,7 +67,23 @@ class Pools:
         self._gone_forks: Counter[str] = Counter()
         self._gone_starts: Counter[str] = Counter()
         self._looked_s = monotonic_s()
-        self._serving = {spec.name: self._make(spec) for spec in template_specs(config)}
+        self._serving: dict[str, WorkerPool] = {}
+        self._serving = {spec.name: self._make(spec) for spec in self._specs(config)}
+
+    def _specs(self, config: Config) -> list[TemplateSpec]:
+        """What is to be there: every template, and the companion of the default one where that is of use."""
+        specs = list(template_specs(config))
+        default = self._serving.get(TEMPLATE_DEFAULT)
+        known = default.keeper.layers if default is not None else ()
+        if config.pool.light == "auto" and loads_late(known):
+            specs.append(light_spec(specs[0], config.pool.light_workers))
+        return specs
+
+    @property
+    def light_serves(self) -> bool:
+        """Whether the companion of the default template can be given jobs."""
+        pool = self._serving.get(LIGHT_NAME)
+        return pool is not None and pool.state is GenerationState.SERVING and loads_late(pool.keeper.layers)
 
     def _make(self, spec: TemplateSpec) -> WorkerPool:
         generation = self._generations.get(spec.name, 0) + 1
@@ -102,7 +120,7 @@ class Pools:
 
     def answer(self) -> bool:
         """False when a template that serves has hung for so long that bringing up another must be failing too."""
-        return all(pool.owing_s() < _HOPELESS_S for pool in self)
+        return all(pool.owing_s() < _HOPELESS_S for pool in self if not pool.spec.is_light)
 
     def can_wait(self, pool: WorkerPool) -> bool:
         """Whether this is a new generation beside one that serves well: it may settle first, so that no job draws slower."""
@@ -121,11 +139,19 @@ class Pools:
 
     def start_further(self) -> None:
         """Start every template that has not been started yet, and look after all of them from now on."""
+        if LIGHT_NAME in self and not loads_late(self.default.keeper.layers):
+            self._serving.pop(LIGHT_NAME).close()
         for pool in self:
-            if not pool.keeper.starts:
+            if not pool.keeper.starts and not pool.spec.is_light:
                 pool.start()
+        self._reactor.call_later(_LIGHT_AFTER_S, self._start_light)
         self._looked_s = monotonic_s()
         self._reactor.call_every(_LOOK_S, self._look)
+
+    def _start_light(self) -> None:
+        pool = self._serving.get(LIGHT_NAME)
+        if pool is not None and not pool.keeper.starts:
+            pool.start()
 
     def _look(self) -> None:
         now_s = monotonic_s()
@@ -136,6 +162,7 @@ class Pools:
         self._looked_s = now_s
         self._look_after_age()
         self._look_after_hanging()
+        self._look_after_entering()
 
     def _look_after_hanging(self) -> None:
         """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""
@@ -152,6 +179,15 @@ class Pools:
             elif not pool.busy_count:
                 log.error("template hangs and is killed", extra=told(template=name, generation=pool.generation))
                 pool.keeper.kill()
+
+    def _look_after_entering(self) -> None:
+        """Kill a worker that does not become idle: for as long as it lives it stands in the place of one that would."""
+        late_s = monotonic_s() - self._config.lifecycle.hang_s
+        for pool in self.every:
+            for worker in pool.workers:
+                if worker.state is WorkerState.ENTERING and worker.stepped_s < late_s:
+                    log.error("worker hangs and is killed", extra=told(template=pool.spec.name, worker=worker.pid))
+                    worker.kill()
 
     def _look_after_age(self) -> None:
         bounds = self._config.lifecycle
@@ -212,7 +248,10 @@ class Pools:
         """A pool did not come up. True when it was a new generation of one that serves on; it is given up then."""
         if self._coming.get(pool.spec.name) is not pool:
             return False
-        log.error("template %s: the new generation is given up, the old one serves on: %s", pool.spec.name, reason)
+        log.error(
+            "new generation given up, the old one serves on",
+            extra=told(template=pool.spec.name, generation=pool.generation, problem=reason),
+        )
         self._give_up_coming(pool.spec.name)
         return True
 
@@ -227,7 +266,7 @@ class Pools:
         A template is renewed when what it or its workers are started with changed; else it serves on as it is.
         """
         old, self._config = self._config, config
-        wanted = {spec.name: spec for spec in template_specs(config)}
+        wanted = {spec.name: spec for spec in self._specs(config)}
         removed = [name for name in self._serving if name not in wanted]
         for name in removed:
             self._give_up_coming(name)
@@ -240,7 +279,8 @@ class Pools:
                 renewed.append(name)
             else:
                 pool.reconfigure(config, spec)
-        return renewed, removed
+        # The companion is nobody's business.
+        return [name for name in renewed if name != LIGHT_NAME], [name for name in removed if name != LIGHT_NAME]
 
     def _orders(self, spec: TemplateSpec, config: Config) -> object:
         return spec.python, start_order(spec, config, Path(), ())

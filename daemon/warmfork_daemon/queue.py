@@ -14,9 +14,11 @@ one half of that.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import Final
 
 from warmfork.wire.records import PRIORITIES
@@ -69,6 +71,23 @@ class _Owner:
         return None if name is None else self.tenants[name].head(template, besides)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One tenant of one owner that has jobs in the queue.
+
+    Attributes:
+        job: one of them.
+        jobs: how many.
+        weight: of its owner.
+        siblings: tenants of that owner that wait, itself among them.
+    """
+
+    job: Job
+    jobs: int
+    weight: float
+    siblings: int
+
+
 class JobQueue:
     """A bounded queue whose jobs can also leave from the middle.
 
@@ -103,6 +122,11 @@ class JobQueue:
         # An owner that holds at most ``ratio`` times what is free holds, alone, this share of everything.
         self._ratio = owner_share / (1.0 - owner_share) if owner_share < 1.0 else math.inf
 
+    def reweigh(self) -> None:
+        """Ask anew for the weights of all who wait."""
+        for name in self._owners:
+            self._turns.reweigh(name, self._weight_of(name))
+
     def __len__(self) -> int:
         return len(self._jobs)
 
@@ -122,6 +146,15 @@ class JobQueue:
     def owners(self) -> dict[Owner, tuple[int, int]]:
         """Jobs and bytes of every owner that waits for some."""
         return {name: (owner.jobs, owner.bytes) for name, owner in self._owners.items()}
+
+    def waiting(self) -> list[Waiting]:
+        """Every tenant that waits."""
+        return [
+            Waiting(self._jobs[next(iter(line))], owner.jobs_of[tenant], self._weight_of(name), len(owner.tenants))
+            for name, owner in self._owners.items()
+            for tenant, lines in owner.tenants.items()
+            for line in itertools.islice(lines.lines.values(), 1)
+        ]
 
     def full_for(self, job: Job) -> str:
         """Why the job does not fit, empty when it does."""
@@ -200,7 +233,7 @@ class JobQueue:
     def oldest(self, besides: Container[str] = ()) -> str | None:
         """The template of the job whose turn it is, where jobs of those ``besides`` are not looked at."""
         key = self._head(None, besides)
-        return None if key is None else self._jobs[key].template
+        return None if key is None else self._jobs[key].line
 
     def take(self, template: str | None = None) -> Job | None:
         """Remove and return the job whose turn it is, or whose turn it is among this template's; None without one."""
@@ -241,6 +274,22 @@ class JobQueue:
             self._turns.leave(job.peer.owner)
         return job
 
+    def merge(self, line: str, into: str) -> int:
+        """Let the jobs of one line wait in another, each where it would stand had it come there. How many there were."""
+        moved = 0
+        for owner in self._owners.values():
+            for tenant in owner.tenants.values():
+                for rank in _RANK.values():
+                    jobs = tenant.lines.pop((line, rank), None)
+                    if jobs is None:
+                        continue
+                    moved += len(jobs)
+                    for key in jobs:
+                        self._jobs[key].line = into
+                    both = [*tenant.lines.get((into, rank), {}).items(), *jobs.items()]
+                    tenant.lines[into, rank] = OrderedDict(sorted(both, key=lambda item: item[1]))
+        return moved
+
     def take_expired(self, now_s: float) -> list[Job]:
         """Remove and return every job whose waiting has become hopeless."""
         late = [key for key, job in self._jobs.items() if job.expires_s <= now_s]
@@ -248,7 +297,7 @@ class JobQueue:
 
 
 def _line_of(job: Job) -> tuple[str, int]:
-    return (job.template, _RANK[job.priority])
+    return (job.line, _RANK[job.priority])
 
 
 def _fits(name: str, template: str | None, besides: Container[str]) -> bool:

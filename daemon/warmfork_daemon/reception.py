@@ -25,6 +25,7 @@ from warmfork.wire.records import (
 from warmfork_daemon.answering import error_for
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import JobKey
+from warmfork_daemon.logs import told
 from warmfork_daemon.reloading import Reloaded
 
 log = logging.getLogger("warmfork.reception")
@@ -82,8 +83,8 @@ class Reception:
             elif isinstance(request, ReloadRequest):
                 if peer.client or peer.uid not in (0, os.geteuid()):
                     raise RequestRefused("not_allowed", "only the daemon's own user and root may reload it")
-                told = {key: list(names) for key, names in asdict(services.reload()).items()}
-                self._send(peer, StatusReply(request.id, told))
+                changed = {key: list(names) for key, names in asdict(services.reload()).items()}
+                self._send(peer, StatusReply(request.id, changed))
             elif isinstance(request, HelloRequest):
                 self._send(peer, services.hello(request.id))
             else:
@@ -92,7 +93,8 @@ class Reception:
             self._refused[refusal.code] += 1
             self._send(peer, ErrorReply(request.id, refusal.code, str(refusal)))
         except Exception:  # a fault of ours costs this request its answer, not everybody the daemon
-            log.exception("request %s failed", request.id.hex())
+            what = "job" if isinstance(request, ExecuteRequest) else "request"
+            log.exception("request failed", extra=told(**{what: request.id.hex()}))
             self._refused["internal"] += 1
             message = "The daemon failed at this request; its log says more. Whether a job of it ran is not known."
             self._send(peer, ErrorReply(request.id, "internal", message))

@@ -10,8 +10,8 @@ from warmfork_daemon.config.settings import SETTINGS, value_of
 
 # What is bound, opened or sized once when the daemon starts.
 _AT_START: Final = (
-    *("system", "runtime_dir", "endpoints", "key_file", "socket_group", "tcp.", "queue.", "log.", "metrics."),
-    *("service.", "clients.", "tenants"),
+    *("system", "runtime_dir", "endpoints", "key_file", "socket_group", "tcp.server_key_file"),
+    *("log.level", "log.format", "metrics.", "service."),
 )
 
 
@@ -24,12 +24,15 @@ class Reloaded:
         needs_restart: keys that changed and are followed only after a restart.
         renewed: templates of which a new generation comes up.
         removed: templates that are no longer there.
+        admitted, shut_out: names of clients that may, and that may no longer, come in over TCP.
     """
 
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
     renewed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    admitted: tuple[str, ...] = ()
+    shut_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         parts = [
@@ -38,6 +41,8 @@ class Reloaded:
                 ("changed", self.changed),
                 ("templates renewed", self.renewed),
                 ("templates removed", self.removed),
+                ("clients admitted", self.admitted),
+                ("clients shut out", self.shut_out),
                 ("only after a restart", self.needs_restart),
             )
             if names

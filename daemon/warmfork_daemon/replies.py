@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from warmfork.results import Dropped, Usage
 from warmfork.wire import limits
@@ -14,6 +15,8 @@ from warmfork_daemon import images
 from warmfork_daemon.collector import Collected
 from warmfork_daemon.config import LimitSettings
 from warmfork_daemon.job import Job
+from warmfork_daemon.phases import phases_of
+from warmfork_daemon.reactor import monotonic_s
 from warmfork_daemon.redacting import redacted
 from warmfork_daemon.verdicts import Judgement
 from warmfork_daemon.worker import Worker
@@ -50,11 +53,23 @@ def compose_result(
     for reported in report.charts if report else ():
         charts.add_reported(reported, collected.files)
     charts.add_other_images(collected.files)
+    looked_s = monotonic_s()
     files = tuple(
         InputFile(name, data) for name, data in sorted(collected.files.items()) if name not in charts.file_names
     )
     stdout, stderr = worker.stdout.output.text(), worker.stderr.output.text()
     dropped_charts = charts.dropped + (report.charts_dropped if report else 0)
+
+    def usage() -> Usage:
+        told_s = report.times_s if report else ()
+        return Usage(
+            wall_s=max(0.0, ended_s - job.dispatched_s),
+            cpu_s=worker.cpu_s,
+            peak_memory_bytes=worker.peak_memory_bytes,
+            queue_s=job.queue_s,
+            phases=phases_of(job, told_s, ended_s, looked_s, charts.signing_s, monotonic_s()),
+        )
+
     reply = ResultReply(
         id=job.request.id,
         verdict=judgement.verdict,
@@ -63,18 +78,13 @@ def compose_result(
         error=judgement.error,
         charts=tuple(charts.signed),
         files=files,
-        usage=Usage(
-            wall_s=max(0.0, ended_s - job.dispatched_s),
-            cpu_s=worker.cpu_s,
-            peak_memory_bytes=worker.peak_memory_bytes,
-            queue_s=job.queue_s,
-        ),
+        usage=usage(),
         dropped=Dropped(stdout.dropped, stderr.dropped, dropped_charts, collected.dropped),
         exit_code=judgement.exit_code,
         retry_safe=judgement.retry_safe,
         policy=job.policy,
     )
-    return redacted(reply) if redact else reply
+    return replace(redacted(reply), usage=usage()) if redact else reply
 
 
 class _ChartList:
@@ -89,6 +99,7 @@ class _ChartList:
         self.file_names: set[str] = set()
         self._judged: set[str] = set()
         self.dropped = 0
+        self.signing_s = 0.0
 
     def add_reported(self, chart: ReportedChart, files: Mapping[str, bytes]) -> None:
         """A chart of the report: its bytes, or the file that the daemon collected under the name it gives."""
@@ -122,13 +133,16 @@ class _ChartList:
         self._bytes_left -= len(data)
         if told.file_name is not None:
             self.file_names.add(told.file_name)
+        begun_s = monotonic_s()
+        signature = sign_chart(self._key, self._job_id, index, media_type, data)
+        self.signing_s += monotonic_s() - begun_s
         self.signed.append(
             SignedChart(
                 data=data,
                 media_type=media_type,
                 width_px=told.width_px if size.width_px is None else size.width_px,
                 height_px=told.height_px if size.height_px is None else size.height_px,
-                signature=sign_chart(self._key, self._job_id, index, media_type, data),
+                signature=signature,
                 figure_number=told.figure_number,
                 title=told.title[: limits.TITLE_CHARS_MAX],
                 file_name=told.file_name,

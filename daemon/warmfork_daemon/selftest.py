@@ -174,7 +174,11 @@ class SelfTest:
         return {
             "unguarded": self._config.guard.unguarded,
             "safe": not self._config.guard.unguarded
-            and all(pool.state is GenerationState.SERVING for pool in self._proofs if pool in serving),
+            and all(
+                pool.state is GenerationState.SERVING
+                for pool in self._proofs
+                if pool in serving and not pool.spec.is_light  # until it is proved, nothing runs there
+            ),
             "templates": {
                 pool.spec.name: {
                     "proved": proof.proved,

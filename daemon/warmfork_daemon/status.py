@@ -19,6 +19,7 @@ from warmfork_daemon.pools import Pools
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import monotonic_s
 from warmfork_daemon.tally import Tally
+from warmfork_daemon.waiting import tenants_of
 from warmfork_daemon.worker import Worker
 
 _WORKERS_MAX: Final = 256
@@ -34,7 +35,7 @@ def hello_reply(request_id: bytes, config: Config, pools: Pools, instance: str =
         id=request_id,
         version=__version__,
         pid=os.getpid(),
-        templates=tuple(_info_of(pool) for pool in pools),
+        templates=tuple(_info_of(pool) for pool in pools if not pool.spec.is_light),
         policies=policies,
         limits=limits,
         features=("cancel", "files", "stdin", "rc", "redact", "stream", "tenants", "resend"),
@@ -88,6 +89,7 @@ def status_of(
             "jobs_max": config.queue.jobs_max,
             "bytes": queue.bytes,
             "bytes_max": config.queue.bytes_max,
+            **tenants_of(queue),
         },
         "running": [
             {
@@ -126,11 +128,13 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
     keeper = pool.keeper
     return {
         "name": pool.spec.name,
+        "light": pool.spec.is_light,
         "state": keeper.state,
         "python": "" if keeper.info is None else keeper.info.python,
         "pid": keeper.pid,
         "generation": pool.generation,
         "settled": pool.settled,
+        "heap": {"moved_bytes": pool.heap_bytes, "detail": pool.heap_detail},
         "starts": pools.starts(pool.spec.name),
         "wanted_idle": pool.spec.idle_workers,
         "idle": pool.idle_count,
@@ -162,9 +166,16 @@ def _worker_rows(workers: list[tuple[WorkerPool, Worker]], now_s: float) -> list
 def _own_process() -> dict[str, Any]:
     return {
         "rss_bytes": _rss_bytes(os.getpid()),
-        "open_files": len(os.listdir("/proc/self/fd")) - 1,  # one is the listing's own
+        "open_files": _open_files(),
         "open_files_max": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
+
+
+def _open_files() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd")) - 1  # one is the listing's own
+    except OSError:  # none is left for the listing
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _rss_bytes(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,8 @@ import zmq
 from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, RequestRefused
 from warmfork.results import ErrorInfo
 from warmfork.wire.records import ExecuteRequest, ResultReply
-from warmfork_daemon.access import load_access
+from warmfork_daemon import light
+from warmfork_daemon.access import access_now, load_access
 from warmfork_daemon.admission import admit
 from warmfork_daemon.cgroups import JobCgroups
 from warmfork_daemon.config import Config
@@ -43,6 +45,7 @@ from warmfork_daemon.selftest import SelfTest
 from warmfork_daemon.status import hello_reply, status_of
 from warmfork_daemon.summary import summary_of
 from warmfork_daemon.tally import Tally
+from warmfork_daemon.templates import LIGHT_NAME
 from warmfork_daemon.tenants import weights_of
 from warmfork_daemon.worker import Worker
 
@@ -181,6 +184,8 @@ class Supervisor:
         try:
             new = resolved(load_config())
             guard_orders(new)
+            access = access_now(self._frontend.access, new)
+            weights = weights_of(new, access)
         except ConfigError as problem:
             log.error("reload refused", extra=told(problem=problem))
             raise RequestRefused("bad_config", f"nothing changed: {problem}") from None
@@ -188,13 +193,16 @@ class Supervisor:
         self._config = new
         self._runner.reconfigure(new)
         self._selftest.reconfigure(new)
-        self._intake.reconfigure(new)
+        self._intake.reconfigure(new, weights)
+        admitted, shut_out = self._frontend.follow(access)
         renewed, removed = self._pools.reconfigure(new)
+        if not self._pools.light_serves:
+            self._dispatcher.give_up_light()
         for name in removed:
             while (job := self._queue.take(name)) is not None:
                 message = f"The template {name!r} was taken out of the configuration; the job did not run."
                 self._answer_unrun(job, "rejected", "TemplateRemoved", message)
-        outcome = replace(outcome, renewed=tuple(renewed), removed=tuple(removed))
+        outcome = replace(outcome, renewed=tuple(renewed), removed=tuple(removed), admitted=admitted, shut_out=shut_out)
         log.info("reloaded", extra=told(outcome=outcome))
         self._dispatcher.dispatch()
         return outcome
@@ -248,6 +256,7 @@ class Supervisor:
             ]
             log.info("serving", extra=told(addresses=",".join(self.addresses)))
             self.reactor.on_defect = self._defects
+            gc.freeze()  # what is here now stays: a full collection need not look through it in the middle of a job
             watch_piles(self.reactor, self._frontend, self._intake, self._runner, self._config)
             self.on_serving()
             self._pools.start_further()
@@ -272,6 +281,8 @@ class Supervisor:
             self._failure = failure
             self.reactor.stop()
             return
+        if pool.spec.is_light:
+            self._dispatcher.dispatch()  # which has its jobs run elsewhere
         while (job := self._queue.take(pool.spec.name)) is not None:
             self._answer_down(job)
 
@@ -292,6 +303,7 @@ class Supervisor:
             "cgroups": self._cgroups.status(),
             "peers": self._frontend.status(),
             "known_jobs": self._intake.status(),
+            "clients": self._intake.absence(),
         }
 
     def summary(self) -> str:
@@ -328,6 +340,8 @@ class Supervisor:
         if self._config.log.code:
             log_code(job)
         self._counts.admit()
+        if self._pools.light_serves and light.may_run_light(request, job.template, job.memory_bytes):
+            job.line = LIGHT_NAME
         self._intake.take(job)
         self._dispatcher.dispatch()
         self._dispatcher.look_after_the_waiting()

@@ -10,10 +10,12 @@ import builtins
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import add, attrgetter
 from typing import Any, Final
 
+from warmfork.results import PHASES, Phases
 from warmfork.wire.records import ResultReply
 from warmfork_daemon.job import Job
 from warmfork_daemon.reactor import monotonic_s
@@ -136,6 +138,8 @@ class TemplateTally:
     Attributes:
         by_verdict: answered jobs.
         queue_s, run_s: seconds that jobs which ran had waited and ran, rendering included.
+        render_s: seconds that rendering took in jobs that had something to render.
+        phases_s: seconds that jobs which ran spent in each of ``results.PHASES``, all together.
         peak_memory_bytes: of jobs that ran, above what their idle worker had.
         cpu_s: of all its jobs.
         charts: that came back.
@@ -144,6 +148,8 @@ class TemplateTally:
     by_verdict: Counter[str] = field(default_factory=Counter)
     queue_s: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))
     run_s: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))
+    render_s: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))
+    phases_s: list[float] = field(default_factory=lambda: [0.0] * len(PHASES))
     peak_memory_bytes: Histogram = field(default_factory=lambda: Histogram(BYTES_BOUNDS))
     cpu_s: float = 0.0
     charts: int = 0
@@ -178,7 +184,7 @@ class Tally:
     submitted: int = 0
     wall_s: float = 0.0
     ran: int = 0
-    _latencies: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
+    _latencies: deque[tuple[float, float, Phases]] = field(default_factory=lambda: deque(maxlen=LATENCIES_MAX))
     _failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=FAILURES_MAX))
     _seconds: _Seconds = field(default_factory=lambda: _Seconds(3))
 
@@ -212,9 +218,12 @@ class Tally:
         usage, dropped = reply.usage, reply.dropped
         self.ran += 1
         self.wall_s += usage.wall_s
-        self._latencies.append((usage.queue_s, usage.wall_s))
+        self._latencies.append((usage.queue_s, usage.wall_s, usage.phases))
         template.queue_s.add(usage.queue_s)
         template.run_s.add(usage.wall_s)
+        template.phases_s = list(map(add, template.phases_s, _seconds_of(usage.phases)))
+        if any(chart.file_name is None for chart in reply.charts):
+            template.render_s.add(usage.phases.rendered_s)
         template.peak_memory_bytes.add(usage.peak_memory_bytes)
         template.cpu_s += usage.cpu_s
         template.charts += len(reply.charts)
@@ -270,15 +279,20 @@ class Tally:
         return rows
 
     def latency(self, now_s: float) -> dict[str, Any]:
-        """Quantiles over the last jobs that ran, the totals of the very last ones, and answers by second."""
-        queue, run = [waited for waited, _ in self._latencies], [ran for _, ran in self._latencies]
-        total = [waited + ran for waited, ran in self._latencies]
+        """Quantiles over the last jobs that ran and where their time went, totals of the very last, answers by second."""
+        queue, run = [one[0] for one in self._latencies], [one[1] for one in self._latencies]
+        total = [waited + ran for waited, ran, _ in self._latencies]
+        sums = map(sum, zip(*(_seconds_of(one[2]) for one in self._latencies), strict=True))
         return {
             "jobs": len(total),
+            "mean": {name: round(seconds / len(total), 6) for name, seconds in zip(PHASES, sums, strict=False)},
             "phases": [_quantiles(name, values) for name, values in (("queue", queue), ("run", run), ("total", total))],
             "recent_total_s": [round(seconds, 6) for seconds in total[-RECENT_MAX:]],
             "answered_by_second": self._seconds.back(_ANSWERED, max(WINDOWS_S), now_s),
         }
+
+
+_seconds_of: Final[Callable[[Phases], tuple[float, ...]]] = attrgetter(*PHASES)
 
 
 def _quantiles(phase: str, values: list[float]) -> dict[str, Any]:

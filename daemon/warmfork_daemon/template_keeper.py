@@ -222,4 +222,6 @@ class TemplateKeeper:
         self._closing = True
         if self._link is not None:
             self._link.close()
+            if self._ready is None:
+                self._link.kill()  # it reads nothing while it imports, and has made nothing yet that is to be wiped
             self._on_end()

@@ -13,6 +13,8 @@ from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
 from warmfork_daemon.guarding import guard_orders
 
+LIGHT_NAME: Final = f"{TEMPLATE_DEFAULT}.light"  # which no operator's template can be called
+LIGHT_BASE: Final = "light"
 _CPU_SPARE_S: Final = 60  # entering the worker, and what its job is told beyond its limit
 
 
@@ -22,7 +24,7 @@ class TemplateSpec:
 
     Attributes:
         name: what requests call it.
-        base: ``science`` or ``none``, as in the configuration.
+        base: ``science`` or ``none``, as in the configuration; ``light`` for the default one's companion.
         python: its interpreter; empty for the daemon's own.
         preload: modules besides those of the base.
         rehearse: draw each common figure kind once, between forks.
@@ -39,6 +41,11 @@ class TemplateSpec:
     font_dirs: tuple[str, ...]
     start_timeout_s: float
     idle_workers: int
+
+    @property
+    def is_light(self) -> bool:
+        """Whether it is the default one's companion, which no request can name."""
+        return self.base == LIGHT_BASE
 
     @property
     def is_foreign(self) -> bool:
@@ -99,6 +106,9 @@ def start_order(spec: TemplateSpec, config: Config, slots_dir: Path, left_out: S
         preload=spec.preload,
         left_out=tuple(left_out),
         rehearse=spec.rehearse,
+        heap_memfd=config.pool.heap_memfd == "auto",
+        hot_pages=config.pool.hot_pages == "auto",
+        chart_shortcuts=config.pool.chart_shortcuts == "auto",
         font_dirs=spec.font_dirs,
         slots_dir=str(slots_dir),
         nice=config.pool.worker_nice,

@@ -47,6 +47,11 @@ class Turns(Generic[Name]):
             self._strides[name] = 1.0 / weight
             self._places[name] = (self._now + self._strides[name], _FRESH, self._next())
 
+    def reweigh(self, name: Name, weight: float) -> None:
+        """Give a name that waits another weight, from its turn after the next on; its place stays."""
+        if name in self._places:
+            self._strides[name] = 1.0 / weight
+
     def leave(self, name: Name) -> None:
         """Forget a name; nothing happens when it does not wait."""
         self._places.pop(name, None)

@@ -29,6 +29,7 @@ from warmfork_daemon.lifecycle import WORKER, JobEvent, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.output import DrainedPipe
 from warmfork_daemon.reactor import Timer
+from warmfork_daemon.resident import Resident, read_resident
 from warmfork_daemon.streaming import JobStream
 
 _PIPE_BYTES: Final = 256 * 1024
@@ -60,9 +61,10 @@ class Worker:
     pid: int = 0
     pidfd: int = -1
     work_fd: int = -1
-    process: psutil.Process | None = None
+    heap_bytes: int = 0
     baseline_rss_bytes: int = 0
     baseline_address_bytes: int = 0
+    idle: Resident = Resident()  # frozen  # noqa: RUF009
     job: Job | None = None
     kill_reason: KillReason | None = None
     kill_detail: str = ""
@@ -73,7 +75,7 @@ class Worker:
     deadline: Timer | None = None
     cpu_at_dispatch_s: float = 0.0
     cpu_s: float = 0.0
-    peak_rss_bytes: int = 0
+    peak_charge_bytes: int = 0
     status: int | None = None
     slot_path: str = ""
     left_nothing: bool = False
@@ -81,20 +83,22 @@ class Worker:
     disk_looked_s: float = 0.0
     made_s: float = field(default_factory=time.monotonic)
     asked_s: float = 0.0
+    stepped_s: float = 0.0  # when its state changed last
     cold: bool = False  # forked before its template had rehearsed
     cgroup_peak_bytes: int = 0
     unseen_since_s: float = 0.0
     cgroup: JobCgroup | None = None
 
     def measure_baseline(self) -> None:
-        """Remember what the idle worker has, which a job's limits stand on."""
-        self.process = psutil.Process(self.pid)
-        memory = self.process.memory_info()
-        self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss, memory.vms
+        """Remember what the idle worker has, which a job's limits stand on. Raises psutil.Error or OSError."""
+        memory = psutil.Process(self.pid).memory_info()
+        self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss + self.heap_bytes, memory.vms
+        self.idle = read_resident(self.pid) or self.idle
 
     def advance(self, event: WorkerEvent) -> None:
         """Take the step that the table has for this event. Raises ImpossibleStep."""
         self.state = step(WORKER, self.state, event)
+        self.stepped_s = time.monotonic()
 
     def alive(self) -> bool:
         """False once the process has ended, reaped or not."""
@@ -125,14 +129,10 @@ class Worker:
 
     def read_peak(self) -> None:
         """Take the kernel's own high-water mark into account, if the process can still be asked."""
-        try:
-            with open(f"/proc/{self.pid}/status", "rb") as status:
-                for line in status:
-                    if line.startswith(b"VmHWM:"):
-                        self.peak_rss_bytes = max(self.peak_rss_bytes, int(line.split()[1]) * 1024)
-                        return
-        except (OSError, ValueError):
-            return
+        with contextlib.suppress(OSError):
+            resident = read_resident(self.pid)
+            if resident is not None:
+                self.peak_charge_bytes = max(self.peak_charge_bytes, resident.peak_charge(self.idle, self.heap_bytes))
 
     def read_cgroup_peak(self) -> None:
         """Take what the kernel charged to the worker's cgroup into account; it can be asked until that is removed."""
@@ -144,24 +144,24 @@ class Worker:
         return self.cgroup is not None and self.cgroup.oom_killed()
 
     def sample(self) -> int | None:
-        """Resident bytes above the baseline right now; 0 when it cannot be asked any more.
+        """Resident bytes that are its job's right now; 0 when it cannot be asked any more.
 
         None when the process lives and has none: its first thread has ended, and what the others use is not to be seen.
         """
-        assert self.process is not None
         try:
-            rss = int(self.process.memory_info().rss)
-        except psutil.Error:
+            resident = read_resident(self.pid)
+        except OSError:
             return 0
-        if rss == 0 and self.alive():
-            return None
-        self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
-        return max(0, rss - self.baseline_rss_bytes)
+        if resident is None:
+            return None if self.alive() else 0
+        charge = resident.charge(self.idle, self.heap_bytes)
+        self.peak_charge_bytes = max(self.peak_charge_bytes, charge)
+        return charge
 
     @property
     def peak_memory_bytes(self) -> int:
-        """Highest resident memory above the baseline that was seen, or what its cgroup was charged, if that is more."""
-        return max(0, self.peak_rss_bytes - self.baseline_rss_bytes, self.cgroup_peak_bytes)
+        """Most resident memory of its job that was seen, or what its cgroup was charged, if that is more."""
+        return max(self.peak_charge_bytes, self.cgroup_peak_bytes)
 
     def send(self, pieces: list[memoryview]) -> None:
         """Queue bytes for the channel; ``flush`` moves them."""

@@ -7,12 +7,14 @@ shows, and lets it in only if the answer is 200. It asks nothing for ipc, where 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 import zmq
 from zmq.utils import z85
 
 from warmfork_daemon.access import TcpAccess
+from warmfork_daemon.logs import told
 from warmfork_daemon.reactor import Reactor, monotonic_s
 
 log = logging.getLogger("warmfork.access")
@@ -44,6 +46,10 @@ class Doorkeeper:
         self._socket.bind(_ADDRESS)
         reactor.watch_socket(self._socket, self._answer)
 
+    def follow(self, names: Mapping[bytes, str]) -> None:
+        """From now on these may come in: their names by public key."""
+        self._names = names
+
     def _answer(self) -> None:
         for _ in range(_REQUESTS_A_TURN):
             try:
@@ -61,7 +67,7 @@ class Doorkeeper:
             name = self._names.get(key)
             address = ascii(frames[3].decode("latin-1")).strip("'")
             if name is not None:
-                log.info("client %s connected from %s", name, address)
+                log.info("client connected", extra=told(client=name, address=address))
                 return [_VERSION, request_id, b"200", b"OK", key, b""]
             self._log_refusal(key.decode(), address)
         return [_VERSION, request_id, b"400", b"this key is not allowed here", b"", b""]
@@ -71,7 +77,7 @@ class Doorkeeper:
         self._refused += 1
         now_s = monotonic_s()
         if now_s - self._refusal_logged_s >= _REFUSAL_LOG_PAUSE_S:
-            log.warning("refused the key %s from %s; refused so far: %d", key, address, self._refused)
+            log.warning("key refused", extra=told(key=key, address=address, refused=self._refused))
             self._refusal_logged_s = now_s
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from warmfork.cli.exits import CODE_OF
 from warmfork.cli.sizes import parse_seconds, parse_size, show_bytes, show_seconds
 from warmfork.cli.terminal import harmless, write_job_text
 from warmfork.errors import DaemonUnreachable, ExtraMissing, RequestRefused, SignatureError
-from warmfork.results import VERDICTS, Chart, Dropped, ErrorInfo, Result, Usage, Verdict
+from warmfork.results import PHASES, VERDICTS, Chart, Dropped, ErrorInfo, Phases, Result, Usage, Verdict
 
 JOB = "ab" * 16
 PNG = b"\x89PNG not really"
@@ -390,7 +390,7 @@ def test_json_has_everything_but_the_bytes(client: type[FakeClient], capsys: pyt
         ErrorInfo("ValueError", "no", 3, "trace"),
         (chart(title="T"),),
         {"t.csv": b"12"},
-        Usage(1.0, 0.5, 7, 0.25),
+        Usage(1.0, 0.5, 7, 0.25, Phases(0.25, rendered_s=0.125)),
         Dropped(1, 2, 3, 4),
         exit_code=1,
         policy="strict",
@@ -404,7 +404,22 @@ def test_json_has_everything_but_the_bytes(client: type[FakeClient], capsys: pyt
     assert {"type": "ValueError", "message": "no", "line": 3, "traceback": "trace"} == told["error"]
     assert [("chart-1.png", "T", len(PNG))] == [(c["path"], c["title"], c["size_bytes"]) for c in told["charts"]]
     assert [{"name": "t.csv", "size_bytes": 2, "path": None}] == told["files"]
-    assert {"wall_s": 1.0, "cpu_s": 0.5, "peak_memory_bytes": 7, "queue_s": 0.25} == told["usage"]
+    phases = dict.fromkeys(PHASES, 0.0) | {"queued_s": 0.25, "rendered_s": 0.125}
+    usage = {"wall_s": 1.0, "cpu_s": 0.5, "peak_memory_bytes": 7, "queue_s": 0.25, "phases": phases}
+    assert usage == told["usage"]
+
+
+def test_verbose_tells_where_the_time_went(client: type[FakeClient], capsys: pytest.CaptureFixture[str]) -> None:
+    """With -v the cost and every phase in order are told on stderr; nothing of it without, or of a job that did not run."""
+    client.answer = Result(JOB, "ok", usage=Usage(1.0, 0.5, 7, 0.25, Phases(0.25, 0.001, rendered_s=0.125)))
+    assert 0 == cli.main(["run", "job.py", "-v"])
+    cost, phases = capsys.readouterr().err.splitlines()
+    assert "warmfork: CPU 500 ms, memory 7 bytes at most" == cost
+    assert phases.startswith("warmfork: queued 250 ms, dispatched 1 ms, compiled 0 ms, executed 0 ms, rendered 125 ms")
+    assert 0 == cli.main(["run", "job.py"])
+    client.answer = Result(JOB, "rejected")
+    cli.main(["run", "job.py", "-v"])
+    assert "CPU" not in capsys.readouterr().err
 
 
 def test_dropped_charts_and_files_are_told(client: type[FakeClient], capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,13 @@ def status(**changes: Any) -> dict[str, Any]:
             {"job_id": FIRST, "uid": 1000, "client": "", "running_s": 2.5, "timeout_s": 120.0},
             {"job_id": SECOND, "uid": -1, "client": "agents-7", "running_s": 0.25, "timeout_s": 10.0},
         ],
-        "queue": {"jobs": 4, "jobs_max": 1_000, "bytes": 2_048},
+        "queue": {
+            "jobs": 4, "jobs_max": 1_000, "bytes": 2_048, "owners": 2, "tenants": 3,
+            "list": [
+                {"uid": 1000, "client": "", "tenant": "nightly", "jobs": 3, "queue_share": 0.75, "turn_share": 0.25},
+                {"uid": -1, "client": "agents-8", "tenant": "", "jobs": 1, "queue_share": 0.25, "turn_share": 0.5},
+            ],
+        },
         "jobs": {"by_verdict": {"ok": 80, "timeout": 2}, "kills": {"timeout": 2}},
         "rates": [{"window_s": 1, "submitted": 3.0, "answered": 2.0, "not_ok": 1.0}],
         "latency": {
@@ -59,6 +65,7 @@ def status(**changes: Any) -> dict[str, Any]:
             "phases": [{"phase": "run", "p50_s": 0.01, "p90_s": 0.5, "p99_s": 1.5, "max_s": 2.0}],
             "recent_total_s": [0.0, 1.0, 2.0],
             "answered_by_second": [0, 0, 4],
+            "mean": {"queued_s": 0.25, "executed_s": 1.5, "signed_s": 0.0001},
         },
         "failures": [
             {"ago_s": 1.5, "job_id": SECOND, "verdict": "rejected", "error": "QueueFull", "uid": 1000, "client": "",
@@ -85,6 +92,7 @@ def test_everything_is_on_the_screen() -> None:
         "warmfork 0.1.0, pid 12, up 1 h 1 min, ipc:///run/warmfork/warmfork.sock", "2 of 6", "4 of 1000, 2.0 KiB",
         "2 busy, 1 idle; 90 forks", "80 ok, 2 timeout", "1 bad_request", "science 3", "32.0 MiB, 41 open files",
         "3 in, 2 out, 1 not ok, a second", "uid 1000", "agents-7", "2.5 of 120 s", "1.0 GiB", FIRST[:12], "1.5 s ago",
+        "waiting: 3 of 2 owners", "nightly", "75%", "agents-8", "50%", "queued 250 ms, executed 1.5 s",
         "rejected x7", "QueueFull", "500 ms", BLOCKS[-1],
     ):  # fmt: skip
         assert words in text, words
@@ -131,7 +139,7 @@ def test_nothing_steers_the_terminal(live: bool) -> None:
     """Whatever text a status holds, no control character of it reaches the terminal, and markup stays text."""
     text = text_of(view_of(hostile(status())), live=live, size=(600, 50))
     assert harmless(text) == text
-    for cell in ("science", "rejected", "QueueFull", "run"):
+    for cell in ("science", "rejected", "QueueFull", "run", "nightly"):
         assert f"{cell}\\x1b]0;owned\\x07\\x1b[2J[bold]" in text
     message = outcome_text("\x1b[2J", "\x1b[2J")
     assert harmless(message) == message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -91,8 +92,9 @@ def test_a_client_on_the_list_is_served_and_known_by_its_key(desk: TcpDesk, capl
     assert alice.owner == again.owner == desk.keys("alice").public.decode()
     assert 3 == len({alice.owner, bob.owner, os.getuid()})
     assert [(-1, -1)] * 3 == [(peer.uid, peer.pid) for peer in (alice, again, bob)]
-    assert [f"client {name} connected from 127.0.0.1" for name in ("alice", "alice", "bob")] == caplog.messages
-    assert desk.keys("alice").secret.decode() not in caplog.text
+    said = [(record.getMessage(), *record.__dict__["told"].values()) for record in caplog.records]
+    assert [("client connected", name, "127.0.0.1") for name in ("alice", "alice", "bob")] == said
+    assert desk.keys("alice").secret.decode() not in repr(said)
 
 
 def test_ipc_stays_as_it_is_beside_tcp(desk: TcpDesk) -> None:
@@ -290,6 +292,22 @@ def test_refusals_do_not_fill_the_log(desk: TcpDesk, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO, "warmfork.access"):
         for _ in range(1_000):
             door._verdict([b"1.0", b"7", b"warmfork", b"10.1.1.1\n\xff", b"", b"CURVE", bytes(32)])
-    assert 1 <= len(caplog.messages) <= 3
-    assert "10.1.1.1" in caplog.messages[0]
-    assert caplog.messages[0].isprintable()
+    assert 1 <= len(caplog.records) <= 3
+    said = caplog.records[0].__dict__["told"]
+    assert ("10.1.1.1\\n\\xff", 1) == (said["address"], said["refused"])
+
+
+def test_a_new_list_is_followed(desk: TcpDesk) -> None:
+    """Who is new on it comes in; who is gone is not heard on the connection that it has, and gets no other; the rest stay."""
+    alice, bob = desk.client("alice"), desk.client("bob")
+    desk.serves(alice)
+    desk.serves(bob)
+    names = {desk.keys("bob").public: "bob", desk.keys("mallory").public: "mallory"}
+    assert (("mallory",), ("alice",)) == desk.frontend.follow(dataclasses.replace(desk.access, names=names))
+    assert "mallory" == desk.serves(desk.client("mallory")).name
+    came = len(desk.came)
+    alice.send(b"still here")
+    desk.until(lambda: len(desk.frontend.connections) == 2, "alice's connection is closed")
+    assert "bob" == desk.serves(bob).name
+    assert came + 1 == len(desk.came)
+    assert ((), ()) == desk.frontend.follow(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import ROOT
 
 from warmfork.results import ErrorInfo, Usage
 from warmfork.wire.records import ExecuteRequest, ResultReply
@@ -29,6 +31,8 @@ from warmfork_daemon.logs import (
     goes_to_the_journal,
     told,
 )
+
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def record(event: str = "it happened", level: int = logging.INFO, **fields: object) -> logging.LogRecord:
@@ -226,3 +230,37 @@ def test_code_is_logged_when_asked(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         log_code(job("a = 1\nb = 2"))
     assert 'code="a = 1\\nb = 2"' in TextFormatter().format(caplog.records[0])
+
+
+def events_of_the_daemon() -> dict[str, str]:
+    """The event of each logging call in the daemon's source, with where it is; a call that is written otherwise fails."""
+    found = {}
+    for path in sorted((ROOT / "daemon" / "warmfork_daemon").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if ast.unparse(node.func.value) != "log" or node.func.attr not in LEVELS:
+                continue
+            where = f"{path.name}:{node.lineno}"
+            assert 1 == len(node.args), f"{where}: one event, and what it is about in extra"
+            (event,) = node.args
+            assert isinstance(event, ast.Constant), f"{where}: the event is a fixed text"
+            assert "%" not in str(event.value), where
+            extra = [ast.unparse(one.value) for one in node.keywords if one.arg == "extra"]
+            assert all(one.startswith("told(") for one in extra), where
+            found[str(event.value)] = where
+    return found
+
+
+def test_every_line_is_one_fixed_event_with_its_fields() -> None:
+    """No call of the daemon puts values into the event, so that lines can be counted by it."""
+    assert len(events_of_the_daemon()) > 25
+
+
+def test_the_manual_names_events_that_there_are() -> None:
+    """What the manual's table of the log says an operator will find is what the daemon writes."""
+    text = (ROOT / "docs" / "operations.md").read_text().split("### Logs")[1].split("## Alert")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [event for row in rows for event in re.findall(r"`([^`]+)`", row)]
+    assert len(named) > 25
+    assert set() == set(named) - set(events_of_the_daemon()) - {"log lines dropped"}

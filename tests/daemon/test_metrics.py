@@ -12,8 +12,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support import ROOT
 
-from warmfork.results import VERDICTS, Dropped, ErrorInfo, Usage
-from warmfork.wire.records import ExecuteRequest, ResultReply
+from warmfork.results import PHASES, VERDICTS, Dropped, ErrorInfo, Phases, Usage
+from warmfork.wire.records import ExecuteRequest, ResultReply, SignedChart
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.metrics import registry_of
@@ -30,7 +30,16 @@ STATUS: dict[str, Any] = {
         {"name": "light", "state": "failed", "generation": 1, "starts": 5, "wanted_idle": 1, "idle": 0, "busy": 0, "forks": 0},
     ],
     "workers": {"running_max": 6, "by_state": {"busy": 1, "idle": 2}, "busy": 1},
-    "queue": {"jobs": 7, "jobs_max": 1_000, "bytes": 70, "bytes_max": 700},
+    "queue": {"jobs": 7, "jobs_max": 1_000, "bytes": 70, "bytes_max": 700, "owners": 2, "tenants": 5},
+    "draining": False,
+    "defects": 3,
+    "cgroups": {"active": True, "failed": 2},
+    "peers": {
+        "connections": 8, "connections_refused": 4, "connections_cut": 1,
+        "unsent_replies": 6, "unsent_bytes": 600, "dropped_replies": 9,
+    },
+    "known_jobs": {"recent": 11, "recent_bytes": 1_100, "rejoined": 12, "repeated": 13},
+    "clients": {"gone": 14, "abandoned": {"queued": 15, "running": 16}},
     "guard": {
         "unguarded": False,
         "templates": {
@@ -64,14 +73,16 @@ def busy_tally() -> Tally:
     tally.refused["duplicate_job"] = 4
     tally.undelivered = 5
     for verdict, usage in (
-        ("ok", Usage(0.02, 0.01, 3 << 20, 0.3)),
+        ("ok", Usage(0.02, 0.01, 3 << 20, 0.3, Phases(0.3, executed_s=0.005, rendered_s=0.015))),
         ("error", Usage(2.0, 1.0, 1, 0.0)),
         ("rejected", Usage()),
     ):
         job = Job(ExecuteRequest(bytes(16), b""), Peer(0, b"r", 7, 9), "strict", 1.0, 1, 1, 0.0, 1.0)
         tally.admit()
         error = None if verdict == "ok" else ErrorInfo("x", "x")
-        tally.answer(job, ResultReply(bytes(16), verdict, error=error, usage=usage, dropped=Dropped(11, 0, 1, 2)))  # type: ignore[arg-type] # a word from the list above
+        charts = (SignedChart(b"x", "image/png", 1, 1, b"s"),) if verdict == "ok" else ()
+        reply = ResultReply(bytes(16), verdict, error=error, usage=usage, dropped=Dropped(11, 0, 1, 2), charts=charts)  # type: ignore[arg-type] # a word from the list above
+        tally.answer(job, reply)
     return tally
 
 
@@ -99,6 +110,7 @@ def test_series_say_what_the_tally_and_the_status_say() -> None:
     assert (1, 6) == (samples["warmfork_jobs_running"][()], samples["warmfork_jobs_running_max"][()])
     assert 2 == samples["warmfork_workers"][(("state", "idle"),)]
     assert 0 == samples["warmfork_workers"][(("state", "entering"),)]
+    assert (2, 5) == (samples["warmfork_queue_owners"][()], samples["warmfork_queue_tenants"][()])
     assert 9 == samples["warmfork_forks_total"][science]
     assert (3, 2) == (
         samples["warmfork_template_starts_total"][science],
@@ -110,6 +122,43 @@ def test_series_say_what_the_tally_and_the_status_say() -> None:
     assert {(): 0} == samples["warmfork_unguarded"]
     assert samples["process_open_fds"][()] > 2
     assert samples["process_resident_memory_bytes"][()] > 1 << 20
+
+
+def test_phases_and_rendering() -> None:
+    """Seconds of each phase by its name, none of which is left out, and a histogram of drawing."""
+    samples = page(busy_tally())
+    science = ("template", "science")
+    spent = {
+        dict(labels)["phase"]: value
+        for labels, value in samples["warmfork_job_phase_seconds_total"].items()
+        if science in labels
+    }
+    assert [name.removesuffix("_s") for name in PHASES] == list(spent)
+    assert {"queued": 0.3, "executed": 0.005, "rendered": 0.015} == {
+        name: value for name, value in spent.items() if value
+    }
+    assert 1 == samples["warmfork_job_render_seconds_count"][(science,)]
+    assert 0 == samples["warmfork_job_render_seconds_bucket"][(("le", "0.01"), science)]
+    assert 1 == samples["warmfork_job_render_seconds_bucket"][(("le", "0.025"), science)]
+
+
+def test_clients_and_what_is_kept_for_them() -> None:
+    """Connections, what waits to be sent, what is remembered, who went: each number of the status under its series."""
+    samples = page(Tally())
+    alone = {
+        "warmfork_draining": 0, "warmfork_defects_total": 3, "warmfork_cgroups_active": 1,
+        "warmfork_cgroup_failures_total": 2, "warmfork_connections": 8, "warmfork_unsent_replies": 6,
+        "warmfork_unsent_bytes": 600, "warmfork_dropped_replies_total": 9, "warmfork_recent_jobs": 11,
+        "warmfork_recent_bytes": 1_100, "warmfork_clients_gone_total": 14,
+    }  # fmt: skip
+    assert alone == {name: samples[name][()] for name in alone}
+    labelled = {
+        ("warmfork_connections_closed_total", "reason"): {"too_many": 4, "unfinished": 1},
+        ("warmfork_resent_requests_total", "answer"): {"joined": 12, "kept": 13},
+        ("warmfork_abandoned_jobs_total", "state"): {"queued": 15, "running": 16},
+    }
+    for (name, label), expected in labelled.items():
+        assert expected == {dict(labels)[label]: value for labels, value in samples[name].items()}
 
 
 def test_every_word_is_there_before_it_happens() -> None:
@@ -136,6 +185,8 @@ def test_names_follow_the_conventions() -> None:
                 "stream",
                 "state",
                 "layer",
+                "phase",
+                "answer",
                 "le",
                 "version",
             }

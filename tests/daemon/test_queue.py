@@ -13,6 +13,7 @@ from warmfork.wire.records import ExecuteRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.queue import JobQueue
+from warmfork_daemon.waiting import tenants_of
 
 
 def a_job(
@@ -52,6 +53,43 @@ def test_first_come_first_served() -> None:
     assert three == [queue.take(), queue.take(), queue.take()]
     assert queue.take() is None
     assert (0, 0) == (len(queue), queue.bytes)
+
+
+def test_who_waits() -> None:
+    """Tenants by number of jobs, each with its part of the queue, and of the turns by its owner's weight and its siblings."""
+    jobs = [a_job(number, uid=7, tenant="blue") for number in range(5)]
+    jobs += [a_job(10 + number, uid=7, tenant="red", priority="batch") for number in range(3)]
+    queue = filled(
+        [*jobs, *[a_job(20 + number, uid=8) for number in range(2)]], weight_of=lambda uid: float(uid == 8) + 1
+    )
+    told = tenants_of(queue)
+    assert (2, 3) == (told["owners"], told["tenants"])
+    names = ("uid", "client", "tenant", "jobs", "weight", "queue_share", "turn_share")
+    assert [
+        (7, "", "blue", 5, 1.0, 0.5, 0.1667),
+        (7, "", "red", 3, 1.0, 0.3, 0.1667),
+        (8, "", "", 2, 2.0, 0.2, 0.6667),
+    ] == [tuple(row[name] for name in names) for row in told["list"]]
+    assert {"owners": 0, "tenants": 0, "list": []} == tenants_of(JobQueue(1, 1))
+
+
+def test_the_list_of_who_waits_is_bounded() -> None:
+    """However many tenants a client makes up, the rows are few and those with the most jobs are among them."""
+    queue = filled([a_job(number, tenant=str(number)) for number in range(500)] + [a_job(501, tenant="0")])
+    told = tenants_of(queue)
+    assert (500, 64, "0") == (told["tenants"], len(told["list"]), told["list"][0]["tenant"])
+
+
+def test_new_weights_count_for_those_who_wait_already() -> None:
+    """After one turn each at the old weights, turns go by the new ones."""
+    weights = {1: 1.0, 2: 1.0}
+    queue = filled(
+        [a_job(number, uid=1 + number % 2) for number in range(40)], weight_of=lambda owner: weights[int(owner)]
+    )
+    numbers(queue, 2)
+    weights[2] = 3.0
+    queue.reweigh()
+    assert 6 <= sum(number % 2 for number in numbers(queue, 8)[1:]) + 1 <= 7
 
 
 def test_the_number_is_bounded() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmfork.results import Dropped, ErrorInfo, Usage
+from warmfork.results import Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobReport, ReportedChart
 from warmfork.wire.messages import decode_reply, encode_reply
@@ -59,6 +59,7 @@ def composed(
     stderr: bytes = b"",
     ended_s: float = 14.0,
     dispatched_s: float = 12.0,
+    redact: bool = False,
     **bounds: int,
 ) -> ResultReply:
     out, err = BoundedOutput(10), BoundedOutput(10)
@@ -77,6 +78,7 @@ def composed(
         ended_s,
         dataclasses.replace(LimitSettings(), **bounds),
         KEY,
+        redact=redact,
     )
 
 
@@ -108,10 +110,24 @@ def test_facts_of_the_job() -> None:
         reply.retry_safe,
         reply.policy,
     )
-    assert Usage(wall_s=2.0, cpu_s=1.5, peak_memory_bytes=99, queue_s=1.0) == reply.usage
+    usage = dataclasses.replace(reply.usage, phases=Phases())
+    assert Usage(wall_s=2.0, cpu_s=1.5, peak_memory_bytes=99, queue_s=1.0) == usage
     assert (StreamText(b"out"), StreamText(b"01234", b"89ABC", 3)) == (reply.stdout, reply.stderr)
     assert Dropped(0, 3, 0, 4) == reply.dropped
     assert reply == decode_reply(encode_reply(reply))
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_phases_of_the_reply(redact: bool) -> None:
+    """The worker's own times are in the usage, signing has its share, and redaction is part of the last phase."""
+    report = JobReport("ok", charts=(rendered(png_of(1)),), times_s=(12.25, 12.5, 13.0, 13.5))
+    phases = composed(report=report, redact=redact).usage.phases
+    assert (1.0, 0.25, 0.25, 0.5, 0.5, 0.5) == (
+        *(phases.queued_s, phases.dispatched_s, phases.compiled_s),
+        *(phases.executed_s, phases.rendered_s, phases.reported_s),
+    )
+    assert min(phases.validated_s, phases.signed_s, phases.replied_s) > 0
+    assert 0 == composed(redact=redact).usage.phases.signed_s
 
 
 def test_times_never_run_backwards() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import pytest
 
-from warmfork.results import Dropped, ErrorInfo, Usage
+from warmfork.results import PHASES, Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire.records import ExecuteRequest, ResultReply, SignedChart
 from warmfork_daemon import tally as module
 from warmfork_daemon.frontend import Peer
@@ -75,6 +76,29 @@ def test_jobs_that_ran_and_jobs_that_did_not(clock: Clock) -> None:
     assert {"stdout": 10, "stderr": 20, "charts": 3, "files": 4} == dict(tally.dropped)
     assert (2, 1.0, 2.0, 0.5) == (science.charts, science.cpu_s, science.run_s.sum, science.queue_s.sum)
     assert 1 == science.run_s.cumulative()[-1][1]
+
+
+def test_phases_are_summed_and_drawing_is_told_apart(clock: Clock) -> None:
+    """Every job that ran adds to the sums and the mean of the last; only one whose figures were drawn to the rendering times."""
+    tally = Tally()
+    drawn, saved = (
+        SignedChart(b"x", "image/png", 1, 1, b"s"),
+        SignedChart(b"x", "image/png", 1, 1, b"s", file_name="a.png"),
+    )
+    for chart, rendered_s in ((drawn, 0.5), (saved, 0.25)):
+        usage = dataclasses.replace(
+            ran(0.25, 1.0), phases=Phases(0.25, executed_s=1.0 - rendered_s, rendered_s=rendered_s)
+        )
+        answer(tally, usage=usage, charts=(chart,))
+    answer(tally, "rejected", ErrorInfo("QueueFull", "full"))
+    science = tally.by_template["science"]
+    assert {"queued_s": 0.5, "executed_s": 1.25, "rendered_s": 0.75} == {
+        name: spent for name, spent in zip(PHASES, science.phases_s, strict=True) if spent
+    }
+    assert (0.5, 1) == (science.render_s.sum, science.render_s.cumulative()[-1][1])
+    mean = tally.latency(clock.now_s)["mean"]
+    assert (list(PHASES), 0.25, 0.625) == (list(mean), mean["queued_s"], mean["executed_s"])
+    assert {} == Tally().latency(clock.now_s)["mean"]
 
 
 def test_rates_are_of_whole_seconds(clock: Clock) -> None:

@@ -106,6 +106,18 @@ def test_undone_turns_are_next() -> None:
     assert "bac" == "".join(take(turns, "abc") for _ in range(3))
 
 
+def test_another_weight_counts_from_the_turn_after_the_next() -> None:
+    """Who is given three times the weight keeps its place, and then has three turns for each of the other."""
+    turns = entered("ab")
+    take(turns, "ab")
+    turns.reweigh("b", 3.0)
+    turns.reweigh("c", 9.0)
+    order = "".join(take(turns, "ab") for _ in range(40))
+    assert "b" == order[0]
+    assert 29 <= order.count("b") <= 31
+    assert "c" not in turns
+
+
 def test_nobody_waits() -> None:
     """Names that do not wait have no turn, and leaving twice is nothing."""
     turns = entered("a")

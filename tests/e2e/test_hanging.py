@@ -21,6 +21,8 @@ LEAN = (
     "--pool-running-max",
     "2",
     "--no-template-rehearse",
+    "--pool-light",
+    "off",
     "--lifecycle-hang-s",
     str(HANG_S),
 )
@@ -99,7 +101,7 @@ def test_a_machine_that_stood_still_blames_no_template(serve: Serve) -> None:
 
 def test_a_template_settles_after_it_is_ready(serve: Serve) -> None:
     """It serves before it has rehearsed; once it has, workers forked before give way to warm ones, as many as wanted."""
-    served = serve("--pool-idle-workers", "2")
+    served = serve("--pool-idle-workers", "2", "--pool-light", "off")
     with served.client() as client:
         assert client.execute("print(1)").ok
         assert not template_of(served)["settled"]

@@ -149,6 +149,18 @@ def test_a_strange_report_is_read_by_its_known_fields(client: Client, attack: st
     assert (verdict == "ok") == (result.error is None)
 
 
+@pytest.mark.parametrize(
+    "times",
+    ["[0.0] * 4", "[1e11] * 4", "[float('nan')] * 4", "[time.monotonic() + 1] * 4", "[9.0, 8.0, 7.0, 6.0]", "'x'"],
+)
+def test_forged_times_move_nothing(client: Client, times: str) -> None:
+    """Times that cannot be are dropped: the job's whole time is execution, as the daemon's clock saw it."""
+    result = client.execute(TOOLS + f"import time\nsend(report(times_s={times}))", policy="off")
+    phases = result.usage.phases
+    assert ("ok", result.usage.wall_s) == (result.verdict, phases.executed_s)
+    assert 0.0 == phases.dispatched_s + phases.compiled_s + phases.rendered_s + phases.reported_s
+
+
 def test_the_first_frame_counts(client: Client) -> None:
     """A forged report ends the job with its word; a second frame, and whatever follows it, is never read."""
     code = TOOLS + "send(report(outcome='ok') + report(outcome='error') + b'tail')"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 from tests.support import Served, environment, wait_until
 
-from warmfork import Client, embedded
-from warmfork.errors import RequestRefused
+from warmfork import Client, curve, embedded
+from warmfork.errors import DaemonUnreachable, RequestRefused
 
 Serve = Callable[..., Served]
 
@@ -30,7 +31,7 @@ def configured(serve: Serve, tmp_path: Path) -> tuple[Served, Path]:
 
 def text(**more: str) -> str:
     """A configuration; ``more`` adds lines to a section."""
-    sections = {"pool": "idle_workers = 2\nrunning_max = 2\n", "template": "rehearse = false\n"}
+    sections = {"pool": "idle_workers = 2\nrunning_max = 2\nlight = 'off'\n", "template": "rehearse = false\n"}
     for name, lines in more.items():
         sections[name] = sections.get(name, "") + lines
     return "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())
@@ -86,7 +87,7 @@ def test_limits_are_followed_without_a_new_template(configured: tuple[Served, Pa
     """What a template is not started with needs no new one; what is bound at the start is named."""
     served, file = configured
     before = template_of(served)["pid"]
-    file.write_text(text(limits="timeout_s = 0.5\n", queue="jobs_max = 7\n"))
+    file.write_text(text(limits="timeout_s = 0.5\n", log='format = "json"\n'))
     done = subprocess.run(
         [sys.executable, "-m", "warmfork", "reload", "--address", served.address],
         env=environment(),
@@ -94,13 +95,80 @@ def test_limits_are_followed_without_a_new_template(configured: tuple[Served, Pa
         text=True,
         timeout=60,
     )
-    assert (0, "changed: limits.timeout_s\nfollowed only after a restart: queue.jobs_max\n") == (
+    assert (0, "changed: limits.timeout_s\nfollowed only after a restart: log.format\n") == (
         done.returncode,
         done.stdout,
     )
     with served.client() as client:
         assert "timeout" == client.execute("while True: pass").verdict
     assert before == template_of(served)["pid"]
+
+
+def test_queue_and_weights_are_followed(configured: tuple[Served, Path]) -> None:
+    """What may wait, and whose turn comes how often, are the new file's at once, for what waits already too."""
+    served, file = configured
+    results: list[Any] = []
+    callers = [in_background(served, "while True: pass", results, job_id=f"{number:032x}") for number in range(3)]
+    with served.client() as client:
+        wait_until(lambda: client.status()["queue"]["jobs"] == 1, "two run and one waits")
+        file.write_text(text(queue="jobs_max = 1\n", tenants=f'weights = ["{os.getuid()}=5"]\n'))
+        outcome = client.reload()
+        assert (["queue.jobs_max", "tenants.weights"], []) == (
+            sorted(outcome["changed"]),
+            list(outcome["needs_restart"]),
+        )
+        queue = client.status()["queue"]
+        assert (1, 5.0) == (queue["jobs_max"], queue["list"][0]["weight"])
+        assert "QueueFull" == getattr(client.execute("1").error, "type", "")
+        file.write_text(text(tenants='weights = ["no-such-user-here=5"]\n'))
+        with pytest.raises(RequestRefused, match=r"nothing changed: tenants\.weights.*no-such-user-here"):
+            client.reload()
+        assert 1 == client.status()["queue"]["jobs_max"]
+        for number in range(3):
+            client.cancel(f"{number:032x}")
+    for caller in callers:
+        caller.join()
+
+
+def test_the_list_of_clients_is_followed(serve: Serve, tmp_path: Path) -> None:
+    """A key that is put there comes in after a reload, one that is taken away does not, nor is it heard where it is connected."""
+    allowed, file = tmp_path / "clients", tmp_path / "warmfork.toml"
+    allowed.mkdir()
+    for name in ("server", "alice", "bob"):
+        curve.make_key_pair(tmp_path, name)
+    shutil.copy(tmp_path / "alice.key", allowed)
+    tcp = f'server_key_file = "{tmp_path}/server.key_secret"\nclients_dir = "{allowed}"\n'
+    file.write_text('endpoints = ["tcp://127.0.0.1:0"]\n' + text(tcp=tcp))
+    served = serve("--config", str(file))
+    with served.client() as local:
+        address = next(one for one in local.status()["addresses"] if one.startswith("tcp"))
+
+        def client(name: str) -> Client:
+            return Client(
+                address,
+                key_file=served.directory / "key",
+                server_key_file=tmp_path / "server.key",
+                client_key_file=tmp_path / f"{name}.key_secret",
+            )
+
+        with client("alice") as alice:
+            assert "1\n" == alice.execute("print(1)").stdout
+            with client("bob") as early, pytest.raises(DaemonUnreachable):
+                early.execute("1")
+            (allowed / "alice.key").unlink()
+            with pytest.raises(RequestRefused, match=r"nothing changed: tcp\.clients_dir"):
+                local.reload()  # nobody at all is a mistake
+            assert "1\n" == alice.execute("print(1)").stdout
+            shutil.copy(tmp_path / "bob.key", allowed)
+            outcome = local.reload()
+            assert (["bob"], ["alice"]) == (list(outcome["admitted"]), list(outcome["shut_out"]))
+            with client("bob") as late:
+                assert "1\n" == late.execute("print(1)").stdout
+            assert "lost" == alice.execute("1", timeout_s=5).verdict  # sent, and what became of it cannot be learned
+            with pytest.raises(DaemonUnreachable):
+                alice.execute("1", timeout_s=5)
+            assert {"ok": 3} == local.status()["jobs"]["by_verdict"]
+            assert 1 == local.status()["peers"]["connections"]
 
 
 def test_templates_come_and_go(configured: tuple[Served, Path]) -> None:

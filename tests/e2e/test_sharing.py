@@ -365,7 +365,11 @@ def test_a_client_that_is_gone(daemon: Daemon, connect: Callable[[EmbeddedDaemon
         link.close()
         wait_until(lambda: ended(client) == 2, "both have ended")
         expected = {"cancelled": 2} if gone == "cancel" else {"ok": 2}
-        assert expected == dict(client.status()["jobs"]["by_verdict"])
+        status = client.status()
+        assert expected == dict(status["jobs"]["by_verdict"])
+        number = int(gone == "cancel")
+        assert {"gone": number, "abandoned": {"queued": number, "running": number}} == dict(status["clients"])
+        assert status["known_jobs"]["recent_bytes"] > 0
 
 
 def test_a_client_that_comes_back_in_time(daemon: Daemon, connect: Callable[[EmbeddedDaemon], Link]) -> None:

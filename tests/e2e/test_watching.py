@@ -25,6 +25,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support import Served, environment, wait_until
 
 from warmfork import Client
+from warmfork.cli.top_model import view_of
+from warmfork.results import PHASES
 
 LOOP = "while True: pass\n"
 SECRET = "hunter2_and_more"
@@ -131,6 +133,79 @@ def test_status_has_it_too(served: Served) -> None:
     assert 1 == answered["templates"][0]["generation"]
     assert answered["process"]["open_files"] > 5
     assert {"cancelled": 1} == status_of(served)["jobs"]["kills"]
+
+
+class Asked(dict[str, Any]):
+    """A map that notes which keys were asked for and are not there."""
+
+    missing: set[str] = set()  # noqa: RUF012 - one for all parts of one status, which a test begins anew
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self.missing.add(name)
+        return super().get(name, default)
+
+
+def asked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Asked({name: asked(one) for name, one in value.items()})
+    return [asked(one) for one in value] if isinstance(value, list) else value
+
+
+def test_top_shows_what_status_tells(served: Served) -> None:
+    """With jobs that run, wait and have failed, all that top looks for is in status; who waits is told by owner and tenant."""
+    with served.client() as client:
+        client.execute("1/0")
+        callers = [
+            threading.Thread(target=client.execute, args=(LOOP,), kwargs={"tenant": tenant, "job_id": f"{number:032x}"})
+            for number, tenant in enumerate(["red", "red", "red", "red", "blue"])
+        ]
+        for caller in callers:
+            caller.start()
+        wait_until(lambda: status_of(served)["queue"]["jobs"] == 3, "two run and three wait")
+        status = status_of(served)
+        for number in range(len(callers)):
+            client.cancel(f"{number:032x}")
+        for caller in callers:
+            caller.join()
+    Asked.missing = set()
+    view = view_of(asked(status))
+    assert set() == Asked.missing
+    queue, me = status["queue"], os.getuid()
+    assert (1, len(queue["list"])) == (queue["owners"], queue["tenants"])
+    assert {me} == {row["uid"] for row in queue["list"]}
+    assert 3 == sum(row["jobs"] for row in queue["list"])
+    assert pytest.approx(1.0) == sum(row["turn_share"] for row in queue["list"])
+    assert [(f"uid {me}", row["tenant"], str(row["jobs"])) for row in queue["list"]] == [
+        row[:3] for row in view.queue.rows
+    ]
+    assert "mean job" in dict(view.facts)
+
+
+def test_phases_of_real_jobs(served: Served, tmp_path: Path) -> None:
+    """Sleeping is execution, drawing is rendering, all of it together is what the caller waited for; a killed job executed."""
+    with served.client() as client:
+        began_s = time.monotonic()
+        drawn = client.execute("import time; time.sleep(0.3)\nplt.plot([1, 2])").usage
+        waited_s = time.monotonic() - began_s
+        broken = client.execute("1 +").usage.phases
+        killed = client.execute(LOOP, timeout_s=0.4).usage
+    spent = {name: getattr(drawn.phases, name) for name in PHASES}
+    assert set() == {name for name, seconds in spent.items() if seconds <= 0}
+    assert 0.3 <= spent["executed_s"] < drawn.wall_s
+    assert drawn.queue_s == spent["queued_s"]
+    assert pytest.approx(drawn.wall_s) == sum(list(spent.values())[1:6])
+    assert sum(spent.values()) < waited_s
+    assert broken.compiled_s > 0 < broken.rendered_s
+    assert (killed.wall_s, 0.0) == (killed.phases.executed_s, killed.phases.rendered_s)
+    page = page_over_unix(tmp_path / "m.sock")
+    told = {
+        name: sample(page, "warmfork_job_phase_seconds_total", template="science", phase=name.removesuffix("_s"))
+        for name in PHASES
+    }
+    assert told["executed_s"] >= 0.7
+    assert told["rendered_s"] >= spent["rendered_s"]
+    assert 1 == sample(page, "warmfork_job_render_seconds_count", template="science")
 
 
 def attack(address: Callable[[], socket.socket], done: threading.Event, kind: int) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.escape.daemons import start_guarded, start_unguarded, start_unprivileged
+from tests.escape.daemons import start_guarded, start_light, start_unguarded, start_unprivileged
 from tests.escape.world import Side, World
-from tests.support import Served
+from tests.support import ROOT, Served
 
 from warmfork.trees import wipe_tree
 
@@ -40,6 +40,14 @@ def unprivileged() -> Iterator[Side]:
         yield from _side(start_unprivileged(directory))
     finally:
         wipe_tree(str(directory))
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    """The shipped guard around light workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=":")  # of tests.as_light
+        yield from _side(start_light(tmp_path_factory.mktemp("light") / "run"))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import psutil
 from tests.support import Served, wait_until
 
 from warmfork_daemon.config.settings import BY_KEY
+from warmfork_daemon.templates import LIGHT_NAME
 
 MIB: Final = 1 << 20
 DISK_BYTES: Final = 24 * MIB
@@ -75,6 +76,14 @@ def start_guarded(directory: Path, **more: Any) -> Served:
 def start_unprivileged(directory: Path) -> Served:
     """The shipped guard around the jobs of a daemon that is uid 65534 and has no capability."""
     return start(directory / "run", {**_BOTH, **_GUARDED}, ("tests.as_nobody", str(directory)))
+
+
+def start_light(directory: Path) -> Served:
+    """The shipped guard, and every job in a light worker."""
+    served = start(directory, {**_BOTH, **_GUARDED}, ("tests.as_light",))
+    with served.client() as client:
+        wait_until(lambda: client.status()["guard"]["templates"].get(LIGHT_NAME, {}).get("proved"), "it is proved")
+    return served
 
 
 def start_unguarded(directory: Path) -> Served:

@@ -1,4 +1,4 @@
-"""Every attempt, three times: under the shipped guard with the Python layer off and strict, and without guards."""
+"""Every attempt, again and again: under the shipped guard with the Python layer off and strict, and without guards."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def test_the_kernel_refuses(attempt: Attempt, guarded: Side) -> None:
 def test_the_kernel_refuses_an_unprivileged_daemons_job(attempt: Attempt, unprivileged: Side) -> None:
     """The same where the daemon itself is an ordinary user: the layers need no privilege."""
     outcome = run_attempt(attempt, unprivileged.client, unprivileged.world, "off")
+    assert "" == is_refused(attempt, outcome), outcome.told()
+
+
+@each_attempt
+def test_the_kernel_refuses_in_a_light_worker(attempt: Attempt, light: Side) -> None:
+    """The same in a worker that was forked without the default template's libraries."""
+    outcome = run_attempt(attempt, light.client, light.world, "off")
     assert "" == is_refused(attempt, outcome), outcome.told()
 
 

@@ -85,8 +85,9 @@ def guarded(native: Native) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def control() -> Iterator[Client]:
-    """No guard of the kernel."""
-    with embedded(workers=2, settings={**_ROOMY, "guard.unguarded": True}) as private:
+    """No guard of the kernel, and matplotlib as it is."""
+    plain = {"guard.unguarded": True, "pool.chart_shortcuts": "off", "pool.hot_pages": "off", "pool.heap_memfd": "off"}
+    with embedded(workers=2, settings={**_ROOMY, **plain}) as private:
         yield private
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmfork.errors import ProtocolError
-from warmfork.results import VERDICTS, Dropped, ErrorInfo, Usage
+from warmfork.results import PHASES, VERDICTS, Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import codec, limits, records
 from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, to_frames
 from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
@@ -71,7 +71,10 @@ def results(draw: st.DrawFn) -> records.ResultReply:
         error=draw(st.none() | st.builds(ErrorInfo, st.text(max_size=9), st.text(max_size=9), st.none() | st.just(3))),
         charts=tuple(draw(st.lists(charts, max_size=3))),
         files=draw(files),
-        usage=Usage(draw(seconds), draw(seconds), draw(st.integers(0, 1 << 40)), draw(seconds)),
+        usage=Usage(
+            *(draw(seconds), draw(seconds), draw(st.integers(0, 1 << 40)), draw(seconds)),
+            Phases(*draw(st.lists(seconds, min_size=len(PHASES), max_size=len(PHASES)))),
+        ),
         dropped=Dropped(stdout.dropped, stderr.dropped, draw(st.integers(0, 99)), draw(st.integers(0, 99))),
         exit_code=draw(st.none() | st.integers(-5, 300)),
         retry_after_s=draw(st.none() | seconds),
@@ -259,3 +262,22 @@ def test_a_header_over_its_bound_is_refused_when_encoded() -> None:
     """No end makes a header that the other must refuse."""
     with pytest.raises(ProtocolError, match="header"):
         to_frames("status", {"x": ["y" * 1000] * 2000})
+
+
+@pytest.mark.parametrize("count", [0, 3, len(PHASES), len(PHASES) + 5])
+def test_phases_of_another_version(count: int) -> None:
+    """A daemon may tell none, fewer or more phases than this client knows: what both know is read, the rest is zero."""
+    told = [float(number) for number in range(1, count + 1)]
+    header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [], "usage": {"phases": told}}
+    reply = decode_reply([codec.pack(header)])
+    assert isinstance(reply, records.ResultReply)
+    expected = (told + [0.0] * len(PHASES))[: len(PHASES)]
+    assert expected == [getattr(reply.usage.phases, name) for name in PHASES]
+
+
+@pytest.mark.parametrize("told", [["1"], [-1.0], [float("nan")], [None], [True], {"queued_s": 1.0}, [0.0] * 65])
+def test_phases_that_are_none(told: object) -> None:
+    """Anything but a short list of seconds is not the protocol."""
+    header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [], "usage": {"phases": told}}
+    with pytest.raises(ProtocolError, match="phases"):
+        decode_reply([codec.pack(header)])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmfork.errors import ProtocolError
-from warmfork.wire import jobs, limits, stream
+from warmfork.wire import codec, jobs, limits, stream
 
 messages = st.lists(st.binary(max_size=60), min_size=1, max_size=6)
 
@@ -82,5 +82,16 @@ def test_a_report_comes_back() -> None:
             jobs.ReportedChart("image/png", 1, 2, None, "", None, "out/a.png"),
         ),
         4,
+        (1.0, 2.0, 3.5, 4.0),
     )
     assert report == jobs.decode_report([bytes(frame) for frame in jobs.encode_report(report)])
+
+
+@pytest.mark.parametrize(
+    "times_s", [None, "1234", [1.0, 2.0, 3.0], [1.0] * 5, [1.0, 2.0, 3.0, "4"], [1.0, 2.0, 3.0, float("nan")], [-1.0] * 4,
+                [1.0, 2.0, 3.0, float("inf")], [True] * 4, [1 << 62] * 4, {"a": 1}]
+)  # fmt: skip
+def test_times_that_are_none_cost_the_report_nothing_else(times_s: object) -> None:
+    """A job may have broken its worker's clock: its outcome stands, and only the times are gone."""
+    header = {"v": 1, "type": "report", "outcome": "ok", "parts": [], "times_s": times_s}
+    assert jobs.JobReport("ok") == jobs.decode_report([codec.pack(header)])

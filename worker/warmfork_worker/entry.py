@@ -19,6 +19,7 @@ from typing import Final, NoReturn
 
 from warmfork_worker import randomness, streams
 from warmfork_worker.channel import READY, read_order, send_report, wait_to_be_killed
+from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import set_for_job
@@ -39,6 +40,7 @@ class WorkerSetup:
         kernel_guard: the boundary.
         guard: the Python-level policies, built.
         cjk_family: font family that draws Chinese text, empty if there is none.
+        hot_pages: which memory drawing writes to, once that is known.
     """
 
     template_pid: int
@@ -46,6 +48,7 @@ class WorkerSetup:
     kernel_guard: KernelGuard
     guard: Guard
     cjk_family: str
+    hot_pages: HotPages | None = None
 
 
 def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
@@ -77,7 +80,7 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         os._exit(EXIT_BEFORE_JOB)
     if order is None:
         os._exit(0)
-    report = run_job(order, setup.guard, slot, setup.cjk_family)
+    report = run_job(order, setup.guard, slot, setup.cjk_family, setup.hot_pages)
     send_report(channel, report)
     wait_to_be_killed(channel)
     os._exit(0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from warmfork_worker.image_sizes import size_px
+from warmfork_worker.png import ChartFile
 from warmfork_worker.saved_figures import MEDIA_TYPES, SavedFigure, figure_title, saved_files
 
 
@@ -127,7 +128,9 @@ class _Collector:
     def _add_rendered(self, number: int, figure: Any, kind: str) -> None:
         try:
             with _warnings_told(f"Figure {number}", self.problems):
-                data = _render(figure, kind)
+                data = _render(figure, kind, ChartFile())
+                if kind == "png" and not self._has_room_for(data):
+                    data = _render(figure, kind, io.BytesIO())  # matplotlib's own compression is dearer and better
             media_type = MEDIA_TYPES[kind]
             width, height = size_px(data, media_type, _dpi(figure))
             chart = RenderedChart(number, figure_title(figure), media_type, width, height, data)
@@ -135,15 +138,17 @@ class _Collector:
             self.dropped += 1
             self.problems.append(f"Figure {number} could not be rendered: {_told(error)}")
             return
-        if len(data) > self.chart_bytes_max or self.total_bytes + len(data) > self.total_bytes_max:
+        if not self._has_room_for(data):
             self.dropped += 1
             return
         self.charts.append(chart)
         self.total_bytes += len(data)
 
+    def _has_room_for(self, data: bytes) -> bool:
+        return len(data) <= self.chart_bytes_max and self.total_bytes + len(data) <= self.total_bytes_max
 
-def _render(figure: Any, kind: str) -> bytes:
-    buffer = io.BytesIO()
+
+def _render(figure: Any, kind: str, buffer: io.BytesIO) -> bytes:
     figure.savefig(buffer, format=kind, bbox_inches="tight")
     return buffer.getvalue()
 

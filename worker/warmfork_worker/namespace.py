@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
@@ -27,9 +27,20 @@ _PRESETS: Final = {
 }
 
 
+_stand_ins: Final[dict[str, ModuleType]] = {}
+
+
+def stand_in(make: Callable[[str], ModuleType | None]) -> None:
+    """Let ``presets`` name modules that are not loaded: what ``make`` gives for them, unless None. For the template."""
+    for module in dict.fromkeys(_PRESETS.values()):
+        if module not in sys.modules and (made := make(module)) is not None:
+            _stand_ins[module] = made
+
+
 def presets() -> dict[str, object]:
-    """Names present without import, as far as their modules loaded."""
-    return {name: sys.modules[module] for name, module in _PRESETS.items() if module in sys.modules}
+    """Names present without import, as far as their modules loaded or something stands in for them."""
+    found = ((name, sys.modules.get(module) or _stand_ins.get(module)) for name, module in _PRESETS.items())
+    return {name: module for name, module in found if module is not None}
 
 
 def make_main(builtins: ModuleType, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,11 +56,16 @@ def outcome_of(problem: BaseException, work_dir: str) -> Outcome:
         return _outcome_of_exit(problem)
     error = describe(problem, work_dir)
     sys.stderr.write(error.traceback)
-    if isinstance(problem, MemoryError):
-        return Outcome("memory_limit", error)
+    return Outcome(word_for(problem), error)
+
+
+def word_for(problem: BaseException) -> str:
+    """What an exception that nobody caught makes of a job: ``memory_limit``, ``disk_limit`` or ``error``."""
+    if isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno == errno.ENOMEM):
+        return "memory_limit"
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRNOS:
-        return Outcome("disk_limit", error)
-    return Outcome("error", error)
+        return "disk_limit"
+    return "error"
 
 
 def _outcome_of_exit(problem: SystemExit) -> Outcome:

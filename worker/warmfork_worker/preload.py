@@ -55,6 +55,43 @@ STANDARD_PRELOAD: Final[tuple[str, ...]] = (
     "zoneinfo",
 )
 DEFAULT_PRELOAD: Final = (*SCIENCE_PRELOAD, *STANDARD_PRELOAD)
+# What of the standard library is there once the libraries are: code that needs none of them must not notice that they are
+# not, by a slower import, by a package that lacks what somebody else had loaded, or by a file of its own of that name.
+BESIDE_SCIENCE: Final[tuple[str, ...]] = (
+    "_strptime",
+    "argparse",
+    "calendar",
+    "cmath",
+    "colorsys",
+    "concurrent.futures.thread",
+    "difflib",
+    "email.parser",
+    "encodings.utf_16_be",
+    "grp",
+    "gzip",
+    "html",
+    "http.client",
+    "importlib.metadata",
+    "importlib.resources",
+    "json",
+    "mmap",
+    "pickle",
+    "pkgutil",
+    "plistlib",
+    "pprint",
+    "pwd",
+    "pydoc",
+    "queue",
+    "shlex",
+    "tarfile",
+    "timeit",
+    "unittest",
+    "urllib.error",
+    "urllib.request",
+    "xml.parsers.expat",
+    "zipfile",
+    "zoneinfo._zoneinfo",
+)
 
 _SETTLE_S: Final = 1.0
 
@@ -91,8 +128,29 @@ class Loaded:
 
 
 def modules_for(base: str, extra: Sequence[str]) -> tuple[str, ...]:
-    """All modules of a template on ``base`` (``science`` or ``none``) with these extra ones, each once, in order."""
+    """All modules of a template on ``base`` with these extra ones, each once, in order; for ``light``, the first of them.
+
+    What a template on base ``light`` leaves for later is the rest of what one on base ``science`` has.
+    """
+    if base == "light":
+        standard = (name for name in extra if _is_standard(name))
+        return tuple(dict.fromkeys((*STANDARD_PRELOAD, *BESIDE_SCIENCE, *standard)))
     return tuple(dict.fromkeys((*(DEFAULT_PRELOAD if base == "science" else STANDARD_PRELOAD), *extra)))
+
+
+def late_modules(extra: Sequence[str], left_out: Collection[str] = ()) -> tuple[str, ...]:
+    """What a template on base ``light`` does not preload: the libraries, in the order in which ``science`` has them."""
+    return tuple(
+        name for name in modules_for("science", extra) if not _is_standard(name) and not _below(name, left_out)
+    )
+
+
+def _is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _below(name: str, left_out: Collection[str]) -> bool:
+    return any(name == culprit or name.startswith(f"{culprit}.") for culprit in left_out)
 
 
 def preload(modules: Sequence[str] = DEFAULT_PRELOAD, left_out: Collection[str] = ()) -> tuple[Loaded, ...]:
@@ -107,13 +165,13 @@ def preload(modules: Sequence[str] = DEFAULT_PRELOAD, left_out: Collection[str] 
     """
     loaded = []
     for name in modules:
-        if any(name == culprit or name.startswith(f"{culprit}.") for culprit in left_out):
+        if _below(name, left_out):
             loaded.append(
                 Loaded(name, "", 0.0, "left out: importing it starts threads, and then no worker can be forked")
             )
             continue
         before = thread_count()
-        loaded.append(_load(name))
+        loaded.append(load(name))
         threads = _threads_beyond(before)
         if threads:
             raise ThreadsLeft(name, threads)
@@ -136,7 +194,8 @@ def _threads_beyond(before: int) -> int:
     return max(0, more)
 
 
-def _load(name: str) -> Loaded:
+def load(name: str) -> Loaded:
+    """Import one module; matplotlib gets its Agg backend. Never raises: see ``preload``."""
     started = time.perf_counter()
     version = error = ""
     try:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -18,12 +19,15 @@ from warmfork.wire.stream import MessageAssembler, prefix_of
 from warmfork.wire.values import unpack_variables
 from warmfork_worker import streams
 from warmfork_worker.figures import Rendering, render_open_figures
+from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.namespace import FILE_NAME, make_main, presets
-from warmfork_worker.outcome import Outcome, clean_text, outcome_of, show_source
+from warmfork_worker.outcome import Outcome, clean_text, outcome_of, show_source, word_for
 from warmfork_worker.policy import Guard, PolicyName
 from warmfork_worker.slots import Slot
 
 CJK_FAMILY_WORD: Final = "warmfork-cjk"
+
+_monotonic_s: Final = time.monotonic  # a job may put something else in its place
 
 
 def prepare(guard: Guard, slot: Slot) -> None:
@@ -39,7 +43,7 @@ def prepare(guard: Guard, slot: Slot) -> None:
     rendering = render_open_figures(
         ("png",), work_dir=slot.work_dir, charts_max=0, chart_bytes_max=0, total_bytes_max=0
     )
-    prefix_of(encode_report(_report(outcome, rendering)))
+    prefix_of(encode_report(_report(outcome, rendering, (_monotonic_s(),) * 4)))
     nothing = JobOrder(b"", None, None, (), (), "off", {}, 0, 0, 0)
     frames = encode_order(nothing)
     assembler = MessageAssembler()
@@ -48,7 +52,9 @@ def prepare(guard: Guard, slot: Slot) -> None:
     show_source("")
 
 
-def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> JobReport:
+def run_job(
+    order: JobOrder, guard: Guard, slot: Slot, cjk_family: str, hot_pages: HotPages | None = None
+) -> JobReport:
     """Run the job and render its figures. The guard of the kernel must stand before this is called.
 
     Args:
@@ -56,9 +62,14 @@ def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> JobRe
         guard: the Python-level policies, built in the template.
         slot: the worker's private directories.
         cjk_family: what ``warmfork-cjk`` in ``rc`` stands for.
+        hot_pages: which memory drawing writes to, where that is known.
     """
-    outcome = _run(order, guard, slot, cjk_family)
+    received_s = _monotonic_s()
+    if hot_pages is not None:
+        hot_pages.populate_for(order.code)
+    outcome, compiled_s = _run(order, guard, slot, cjk_family)
     outcome = _finish(outcome, slot)
+    executed_s = _monotonic_s()
     # The renderer reports its own failures; what could still come through is a MemoryError between its lines.
     try:
         rendering = render_open_figures(
@@ -73,10 +84,11 @@ def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> JobRe
         if outcome.word == "ok":
             outcome = outcome_of(problem, slot.work_dir)
     _tell_problems(rendering)
-    return _report(outcome, rendering)
+    return _report(outcome, rendering, (received_s, compiled_s, executed_s, _monotonic_s()))
 
 
-def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> Outcome:
+def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> tuple[Outcome, float]:
+    """Set up, compile, execute: the outcome, and when it was compiled (or was found not to be to)."""
     try:
         _write_files(order, slot)
         variables = {} if order.variables is None else unpack_variables(order.variables)
@@ -88,7 +100,7 @@ def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> Outcome:
     except Exception as problem:
         message = clean_text(f"the job's inputs could not be set up: {problem}", 4_000)
         sys.stderr.write(message + "\n")
-        return Outcome("error", ErrorInfo(type(problem).__name__, message))
+        return Outcome(word_for(problem), ErrorInfo(type(problem).__name__, message)), _monotonic_s()
     user_builtins = guard.enter(
         cast(PolicyName, order.policy),
         work_dir=slot.work_dir,
@@ -97,11 +109,14 @@ def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> Outcome:
         presets=presets(),
     )
     namespace = make_main(user_builtins, variables)
+    compiled_s = 0.0
     try:
-        exec(compile(code, FILE_NAME, "exec", dont_inherit=True), namespace)
+        program = compile(code, FILE_NAME, "exec", dont_inherit=True)
+        compiled_s = _monotonic_s()
+        exec(program, namespace)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt end a job like any other exception
-        return outcome_of(problem, slot.work_dir)
-    return Outcome("ok")
+        return outcome_of(problem, slot.work_dir), compiled_s or _monotonic_s()
+    return Outcome("ok"), compiled_s
 
 
 def _write_files(order: JobOrder, slot: Slot) -> None:
@@ -154,7 +169,7 @@ def _tell_problems(rendering: Rendering) -> None:
         sys.stderr.write("".join(f"warmfork: {problem}\n" for problem in rendering.problems))
 
 
-def _report(outcome: Outcome, rendering: Rendering) -> JobReport:
+def _report(outcome: Outcome, rendering: Rendering, times_s: tuple[float, ...]) -> JobReport:
     charts = tuple(
         ReportedChart(
             chart.media_type,
@@ -167,4 +182,4 @@ def _report(outcome: Outcome, rendering: Rendering) -> JobReport:
         )
         for chart in rendering.charts
     )
-    return JobReport(outcome.word, outcome.error, outcome.exit_code, charts, rendering.dropped)
+    return JobReport(outcome.word, outcome.error, outcome.exit_code, charts, rendering.dropped, times_s)

@@ -161,11 +161,13 @@ def _count_changes(figure: Any) -> int:
 
 def _record(figure: Any, fname: Any, options: dict[str, Any]) -> None:
     try:
+        path, kind = _target(fname, options)
+        if not path and figure not in _ledger.watches:
+            return  # Into a file object, and no file shows this figure: there is nothing to tell apart.
         _connect_all(figure)
         watch = _ledger.watches.setdefault(figure, _Watch())
         watch.unmarked = _unmarked(figure)
         figure.stale = False
-        path, kind = _target(fname, options)
         stamp = _stamp(path) if kind in MEDIA_TYPES else None
         if stamp is None:
             return

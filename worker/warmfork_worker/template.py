@@ -15,24 +15,28 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from warmfork.trees import wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
+from warmfork_worker.drawing import prepare_drawing, want_shortcuts
 from warmfork_worker.entry import WorkerSetup, become_worker
-from warmfork_worker.fonts import FontReport, install_fonts
+from warmfork_worker.font_list import FontList
+from warmfork_worker.fonts import FontReport
+from warmfork_worker.heap import Heap
+from warmfork_worker.hot_pages import Learner, can_populate
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
+from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import World, own_pid
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.policy import Guard, default_readable_roots
-from warmfork_worker.preload import Loaded, ThreadsLeft, modules_for, preload, single_threaded
+from warmfork_worker.preload import Loaded, ThreadsLeft, late_modules, modules_for, preload, single_threaded
 from warmfork_worker.rehearsal import Rehearsal
-from warmfork_worker.saved_figures import watch_saves
 from warmfork_worker.slots import Slot
 
 _FORK_FDS: Final = 3  # channel, stdout, stderr
@@ -67,6 +71,8 @@ class Template:
         self._poll.register(link, select.POLLIN)
         self._by_pidfd: dict[int, _Child] = {}
         self._rehearsal: Rehearsal | None = None
+        self._font_list: FontList | None = None
+        self._learner: Learner | None = None
 
     def prepare(self) -> None:
         """Preload, install fonts, freeze; then say ready. Ends the process if a library left a thread.
@@ -82,12 +88,11 @@ class Template:
         if self._world.active("seccomp") and not self._world.private:
             load_native_parts()
         adapt_libraries(processes=not self._world.active("seccomp"))
-        font = FontReport()
-        if "matplotlib.figure" in sys.modules:
-            font = install_fonts(start.font_dirs)
-            watch_saves()
-            if start.rehearse:
-                self._rehearsal = Rehearsal()
+        want_shortcuts(start.chart_shortcuts)
+        drawing = prepare_drawing(start.font_dirs)
+        if drawing is not None and start.rehearse:
+            self._rehearsal = Rehearsal()
+        font = drawing or FontReport()
         self._setup = WorkerSetup(
             template_pid=os.getpid(),
             slots=self._world.slots,
@@ -95,11 +100,14 @@ class Template:
             guard=Guard(self._readable(font)),
             cjk_family=font.family,
         )
+        if start.base == "light":
+            self._wait_for_libraries(self._setup.guard)
         _refuse_threads()
         for mapping in proc.writable_code():
             # Workers would inherit it, and the guard's word that nothing a job writes becomes code would not hold.
             sys.stderr.write(f"warmfork: a preloaded library keeps memory that is writable and executable: {mapping}\n")
         gc.freeze()
+        self._heap = Heap(wanted=start.heap_memfd)
         if self._world.private:
             calls.set_dumpable(False)
         else:
@@ -108,6 +116,19 @@ class Template:
         self._send(control.Ready(_describe(start.name, loaded, font), own_pid(), self._world.layers))
         if self._rehearsal is None:
             self._settle()
+        if self._font_list is not None:
+            self._begin_font_list(self._font_list)
+
+    def _wait_for_libraries(self, guard: Guard) -> None:
+        start = self._start
+        late = LateLibraries(
+            late_modules(start.preload, start.left_out),
+            start.font_dirs,
+            guard,
+            processes=not self._world.active("seccomp"),
+        )
+        late.install()
+        self._font_list = FontList(before=late.remove)
 
     def _kernel_guard(self, font: FontReport) -> KernelGuard:
         start, world = self._start, self._world
@@ -147,8 +168,26 @@ class Template:
                 child = self._by_pidfd.get(fd)
                 if child is not None:
                     self._reap(child)
+                elif self._font_list is not None and fd == self._font_list.pidfd:
+                    self._end_font_list()
+                elif self._learner is not None and fd == self._learner.fd:
+                    self._learn(self._learner)
                 elif fd == self._link.fileno() and not self._obey():
                     return
+
+    def _begin_font_list(self, font_list: FontList) -> None:
+        try:
+            font_list.begin()
+        except OSError:  # a job that needs fonts then searches for them itself
+            self._font_list = None
+        else:
+            self._poll.register(font_list.pidfd, select.POLLIN)
+
+    def _end_font_list(self) -> None:
+        if self._font_list is not None:
+            self._poll.unregister(self._font_list.pidfd)
+            self._font_list.end()
+            self._font_list = None
 
     def _settle(self) -> None:
         """What is done once, when nothing in here changes any more, and what makes every later fork cheaper."""
@@ -158,7 +197,23 @@ class Template:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        self._send(control.Settled(failed))
+        heap = self._heap.move()
+        self._settled = control.Settled(failed, heap.moved_bytes, heap.detail)
+        if self._start.hot_pages and "matplotlib.figure" in sys.modules and can_populate():
+            with contextlib.suppress(OSError):  # no child to be had: faults come one by one
+                self._learner = Learner(self._close_inherited)
+        if self._learner is None:
+            self._send(self._settled)
+        else:
+            self._poll.register(self._learner.fd, select.POLLIN)
+
+    def _learn(self, learner: Learner) -> None:
+        if learner.read():
+            return
+        self._poll.unregister(learner.fd)
+        self._learner = None
+        self._setup = replace(self._setup, hot_pages=learner.pages())
+        self._send(self._settled)  # only now: the workers of before are replaced, and those to come are to have it all
 
     def _obey(self) -> bool:
         try:
@@ -245,6 +300,7 @@ class Template:
 
     def leave(self) -> None:
         """Kill every worker, reap it, and wipe its slot and whatever else stands among the slots."""
+        self._end_font_list()
         for child in self._children.values():
             if child.pidfd is not None:
                 signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)

@@ -22,6 +22,7 @@ _SUMMARY_OF: Final = {
     "serve": "run the daemon",
     "status": "show how the daemon is",
     "top": "watch the daemon live",
+    "bench": "put a short, bounded load on the daemon and write a report",
     "doctor": "show whether jobs are guarded here, layer by layer",
     "reload": "let the daemon read its configuration anew",
     "keys": "make the keys for talking to a daemon over TCP",

@@ -80,12 +80,15 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
             client = stack.enter_context(_running(args) if args.address else _private(args))
             hello = client.hello()
             found["limits"] = dict(hello.limits)
-            found["guard"] = client.status()["guard"]
+            status = client.status()
+            found["guard"] = status["guard"]
+            heaps = {one["name"]: one.get("heap", {}) for one in status.get("templates", [])}
             found["templates"] = [
                 {
                     "name": template.name,
                     "python": template.python,
                     "chinese_font": template.font,
+                    "heap": heaps.get(template.name, {}),
                     "libraries": {item.name: item.version or item.error for item in template.libraries},
                 }
                 for template in hello.templates
@@ -108,7 +111,7 @@ def _private(args: argparse.Namespace) -> AbstractContextManager[Client]:
     config = load_from_arguments(args)
     written = [key for key, origin in config.origins.items() if origin != "default"]
     settings = {key: value_of(config, key) for key in written if not key.startswith(_NOT_PASSED_ON)}
-    return embedded(settings={"pool.idle_workers": 1, "template.rehearse": False, **settings})
+    return embedded(settings={"pool.idle_workers": 1, "pool.light": "off", "template.rehearse": False, **settings})
 
 
 def _machine() -> dict[str, Any]:
@@ -156,6 +159,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"template {template['name']}: Python {template['python']}, Chinese font {template['chinese_font'] or 'none'}"
         yield f"  {', '.join(libraries)}"
+        yield f"  heap: {_heap(template.get('heap', {}))}"
     if found["limits"]:
         yield ""
         yield "limits of a job"
@@ -167,6 +171,13 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "safe: every required layer stands, and every forbidden act was refused"
     for problem in found["problems"]:
         yield f"NOT SAFE: {problem}"
+
+
+def _heap(heap: Mapping[str, Any]) -> str:
+    detail = heap.get("detail", "")
+    if heap.get("moved_bytes"):
+        return f"{detail} out of the page tables; forks are cheap"
+    return f"stays in the page tables, so forks cost more: {detail or 'the template has not settled yet'}"
 
 
 def _state(layer: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ _SAID: Final = {
     "changed": "changed",
     "renewed": "templates renewed",
     "removed": "templates removed",
+    "admitted": "clients admitted",
+    "shut_out": "clients shut out",
     "needs_restart": "followed only after a restart",
 }
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from warmfork.cli.sizes import show_seconds
+from warmfork.cli.sizes import show_bytes, show_seconds
 from warmfork.cli.terminal import say
-from warmfork.results import Chart, Result
+from warmfork.results import PHASES, Chart, Result, Usage
 
 
 def print_result(
@@ -32,6 +32,14 @@ def print_result(
         say(f"{_counted(result.dropped.charts, 'chart')} over the limits dropped")
     if result.dropped.files:
         say(f"{_counted(result.dropped.files, 'file')} over the limits, or not regular, dropped")
+
+
+def print_usage(usage: Usage) -> None:
+    """What the job cost, and in which phases its time went, on stderr."""
+    say(f"CPU {show_seconds(usage.cpu_s)}, memory {show_bytes(usage.peak_memory_bytes)} at most")
+    seconds = {name.removesuffix("_s"): getattr(usage.phases, name) for name in PHASES}
+    if any(seconds.values()):
+        say(", ".join(f"{name} {show_seconds(spent)}" for name, spent in seconds.items()))
 
 
 def print_json(result: Result, chart_paths: Sequence[Path], file_paths: Mapping[str, Path]) -> None:

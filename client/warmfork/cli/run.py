@@ -15,7 +15,7 @@ from warmfork.cli import exits
 from warmfork.cli.connection import add_connection_flags, connection_of
 from warmfork.cli.extra import daemon_extra
 from warmfork.cli.live import LiveOutput
-from warmfork.cli.report import print_json, print_result
+from warmfork.cli.report import print_json, print_result, print_usage
 from warmfork.cli.request import parse_formats, parse_variable, request_of
 from warmfork.cli.saving import Saver
 from warmfork.cli.sizes import parse_seconds, parse_size
@@ -23,7 +23,7 @@ from warmfork.cli.terminal import say, write_job_text
 from warmfork.client import Client
 from warmfork.embedding import embedded
 from warmfork.errors import DaemonUnreachable, ProtocolError, WarmforkError
-from warmfork.results import Result
+from warmfork.results import Result, Usage
 from warmfork.wire.records import POLICIES, PRIORITIES, TEMPLATE_DEFAULT
 
 DESCRIPTION: Final = """\
@@ -48,6 +48,7 @@ given.
     + exits.HELP
 )
 _CANCEL_WAIT_S: Final = 5.0
+_ONE_JOB: Final = {"pool.light": "off"}  # of a private daemon: light workers would come when it is over
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--redact", action="store_true", help="mask secrets in the job's output and error")
     add_connection_flags(parser, note="; no private one is started then")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say what is done")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what is done, and what it cost")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -131,6 +132,8 @@ def _save_and_print(args: argparse.Namespace, saver: Saver, result: Result) -> i
         print_json(result, chart_paths, file_paths)
     else:
         print_result(result, chart_paths, file_paths, others)
+    if args.verbose and result.usage != Usage():
+        print_usage(result.usage)
     return exits.CODE_OF[result.verdict]
 
 
@@ -160,11 +163,11 @@ def _run_somewhere(args: argparse.Namespace, request: dict[str, Any], live: Live
 def _settings_for(template: str | None) -> dict[str, Any]:
     """What a private daemon is told so that it has this template: by itself it reads no file. Raises ConfigError."""
     if template is None or template == TEMPLATE_DEFAULT:
-        return {}
+        return dict(_ONE_JOB)
     with daemon_extra():
         from warmfork_daemon.config import load, settings_of
     # The default template comes up first whatever is named; it need not be made fast for a job of another.
-    return {"template.rehearse": False, **settings_of(load(environ=os.environ), template)}
+    return {**_ONE_JOB, "template.rehearse": False, **settings_of(load(environ=os.environ), template)}
 
 
 def _execute_interruptibly(client: Client, request: dict[str, Any], live: LiveOutput | None) -> Result:

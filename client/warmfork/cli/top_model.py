@@ -48,6 +48,7 @@ class View:
         facts: (name, value) pairs: jobs, queue, rates, kills.
         workers: one row each, busy ones first.
         jobs: the job id of each row of ``workers``; empty for an idle worker.
+        queue: tenants that wait, most jobs first.
         latency: quantiles by phase.
         failures: the last jobs that did not end well.
         recent_total_s: totals of the last jobs, for a sparkline.
@@ -59,6 +60,7 @@ class View:
     facts: tuple[tuple[str, str], ...]
     workers: Table
     jobs: tuple[str, ...]
+    queue: Table
     latency: Table
     failures: Table
     recent_total_s: tuple[float, ...]
@@ -80,6 +82,7 @@ def view_of(status: Mapping[str, Any]) -> View:
         facts=tuple((name, _cell(value, 120)) for name, value in _facts(status)),
         workers=workers,
         jobs=jobs,
+        queue=_queue(status),
         latency=_latency(latency),
         failures=_failures(status),
         recent_total_s=tuple(map(float, _list(latency, "recent_total_s"))),
@@ -130,6 +133,11 @@ def _facts(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{row.get('submitted', 0):g} in, {row.get('answered', 0):g} out, {row.get('not_ok', 0):g} not ok, a second"
         )
         facts.append((f"last {row.get('window_s')} s", rate))
+    mean = _map(_map(status, "latency"), "mean")
+    seconds = {name.removesuffix("_s"): _number(mean, name) for name in mean}
+    worth_a_word = {name: spent for name, spent in seconds.items() if spent > 0.01 * sum(seconds.values())}
+    if worth_a_word:
+        facts.append(("mean job", ", ".join(f"{name} {show_seconds(spent)}" for name, spent in worth_a_word.items())))
     return facts
 
 
@@ -156,6 +164,23 @@ def _workers(status: Mapping[str, Any]) -> tuple[Table, tuple[str, ...]]:
         jobs.append(job_id if job else "")
     columns = ("pid", "state", "template", "age", "memory", "job", "whose", "time")
     return Table("workers", columns, tuple(rows), frozenset({0, 3, 4})), tuple(jobs)
+
+
+def _queue(status: Mapping[str, Any]) -> Table:
+    queue = _map(status, "queue")
+    listed = _list(queue, "list")
+    rows = [
+        (
+            _cell(_owner(row)),
+            _cell(row.get("tenant") or "-"),
+            str(int(_number(row, "jobs"))),
+            f"{_number(row, 'queue_share'):.0%}",
+            f"{_number(row, 'turn_share'):.0%}",
+        )
+        for row in listed
+    ]
+    title = f"waiting: {int(_number(queue, 'tenants'))} of {int(_number(queue, 'owners'))} owners"
+    return Table(title, ("whose", "tenant", "jobs", "of queue", "of turns"), tuple(rows), frozenset({2, 3, 4}))
 
 
 def _latency(latency: Mapping[str, Any]) -> Table:

@@ -26,20 +26,21 @@ _HEADINGS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """How much is drawn: number of facts, whether the latency table, number of failures."""
+    """How much is drawn: number of facts, whether the latency table, number of failures, of tenants that wait."""
 
     facts: int = _ALL
     latency: bool = True
     failures: int = 8
+    queue: int = 5
 
 
 _EXTENTS: Final = (
     _Extent(),
-    _Extent(failures=3),
-    _Extent(latency=False, failures=3),
-    _Extent(5, latency=False, failures=3),
-    _Extent(5, latency=False, failures=0),
-    _Extent(2, latency=False, failures=0),
+    _Extent(failures=3, queue=3),
+    _Extent(latency=False, failures=3, queue=3),
+    _Extent(5, latency=False, failures=3, queue=2),
+    _Extent(5, latency=False, failures=0, queue=0),
+    _Extent(2, latency=False, failures=0, queue=0),
 )
 """What gives way first in a terminal with few lines: the last is what always stands."""
 
@@ -100,6 +101,8 @@ def _facts(view: View, console: Console, extent: _Extent) -> list[RenderableType
 
 def _rest(view: View, console: Console, extent: _Extent) -> list[RenderableType]:
     parts: list[RenderableType] = []
+    if extent.queue and view.queue.rows:
+        parts.append(_table(view.queue, range(min(extent.queue, len(view.queue.rows))), console))
     if extent.failures:
         parts.append(_table(view.failures, range(min(extent.failures, len(view.failures.rows))), console))
     if extent.latency:

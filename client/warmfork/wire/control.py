@@ -22,7 +22,7 @@ LAYERS: Final = ("seccomp", "landlock", "namespaces", "threads", "uid")
 """Of the kernel guard: system calls; files, TCP, signals; own root, pids and network; a thread limit a job; not root."""
 PACKET_BYTES_MAX: Final = 128 * limits.KIB
 FDS_MAX: Final = 3
-BASES: Final = ("science", "none")
+BASES: Final = ("science", "none", "light")
 _PID_MAX: Final = 1 << 31
 _WORKER_ID_MAX: Final = 1 << 53
 
@@ -33,10 +33,14 @@ class Start:
 
     Attributes:
         name: what requests call it.
-        base: ``science``: first the libraries of charts and tables; ``none``: the standard library's modules alone.
+        base: ``science``: first the libraries of charts and tables; ``none``: the standard library's modules alone;
+            ``light``: the standard library's, and everything that ``science`` has as soon as a job needs any of it.
         preload: modules to import besides those.
         left_out: modules that are not to be imported although they are listed: they start threads.
         rehearse: draw each common figure kind once, in the pauses between orders.
+        heap_memfd: move the heap into a memfd when all is loaded, where that can be done.
+        hot_pages: find out what drawing writes to, and have workers whose code draws copy that in bulk.
+        chart_shortcuts: let matplotlib lay out each text once a pass, and write our PNGs in our own way.
         font_dirs: where an operator's fonts may be.
         slots_dir: directory in which each worker gets its private one.
         nice: added to the scheduling niceness of template and workers.
@@ -55,6 +59,9 @@ class Start:
     preload: tuple[str, ...]
     left_out: tuple[str, ...]
     rehearse: bool
+    heap_memfd: bool
+    hot_pages: bool
+    chart_shortcuts: bool
     font_dirs: tuple[str, ...]
     slots_dir: str
     nice: int
@@ -122,9 +129,13 @@ class Settled:
 
     Attributes:
         failed: kinds of figures that could not be rehearsed.
+        heap_bytes: of its heap that lie in a memfd from now on: what later workers read of it is in their shared memory.
+        heap_detail: what was moved there, or why nothing was.
     """
 
     failed: tuple[str, ...]
+    heap_bytes: int
+    heap_detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +215,9 @@ def _decode_start(fields: Fields) -> Start:
         preload=fields.texts("preload", count_max=1_000, chars_max=200),
         left_out=fields.texts("left_out", count_max=1_000, chars_max=200),
         rehearse=fields.flag("rehearse"),
+        heap_memfd=fields.flag("heap_memfd"),
+        hot_pages=fields.flag("hot_pages"),
+        chart_shortcuts=fields.flag("chart_shortcuts"),
         font_dirs=fields.texts("font_dirs", count_max=100, chars_max=4_096),
         slots_dir=fields.text("slots_dir", chars_max=4_096),
         nice=fields.integer("nice", 0, 19),
@@ -234,7 +248,11 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Fork": lambda fields: Fork(_worker_id(fields), fields.text("slot", chars_max=64)),
     "Release": lambda fields: Release(_worker_id(fields)),
     "Ready": _decode_ready,
-    "Settled": lambda fields: Settled(fields.texts("failed", count_max=100, chars_max=200)),
+    "Settled": lambda fields: Settled(
+        fields.texts("failed", count_max=100, chars_max=200),
+        fields.integer("heap_bytes", 0, 1 << 62),
+        fields.text("heap_detail", chars_max=2_000),
+    ),
     "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
     "Forked": lambda fields: Forked(_worker_id(fields), fields.integer("pid", 1, _PID_MAX)),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),

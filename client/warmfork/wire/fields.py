@@ -81,6 +81,15 @@ class Fields:
         """Like ``number``, None where the field is absent."""
         return None if self._items.get(name) is None else self.number(name, low, high)
 
+    def numbers(self, name: str, low: float, high: float, *, count_max: int) -> list[float]:
+        """A list of at most ``count_max`` finite numbers from ``low`` to ``high``; empty where absent."""
+        value = self.items(name, count_max=count_max)
+        plain = {int, float}.issuperset(map(type, value))
+        # The sum of anything with nan is nan, where the least and the greatest may hide one.
+        if value and not (plain and low <= min(value) and max(value) <= high and math.isfinite(sum(value))):
+            raise self._refuse(name, value, f"a list of numbers from {low} to {high}")
+        return list(map(float, value))
+
     def flag(self, name: str, *, default: bool = False) -> bool:
         """True or False."""
         value = self._get(name, default, "true or false")

@@ -21,6 +21,9 @@ from warmfork.wire.records import FORMATS, MEDIA_TYPES, POLICIES, InputFile
 
 OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
 
+_TIMES: Final = 4
+_CLOCK_S_MAX: Final = 1e12
+
 # The reply's header carries what the report's does and the names of the collected files, and signatures: half of the
 # bound is the report's, so that no worker can make a reply that the daemon is unable to send.
 REPORT_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX // 2
@@ -74,6 +77,8 @@ class JobReport:
         exit_code: given to ``sys.exit``.
         charts: in figure order.
         charts_dropped: over the number or size allowed, or failed to render.
+        times_s: when the worker had read the order, compiled, executed and rendered, by the machine's monotonic clock.
+            Empty for anything but four numbers: a job can break the worker's clock, and that costs it the trace alone.
     """
 
     outcome: str
@@ -81,6 +86,7 @@ class JobReport:
     exit_code: int | None = None
     charts: tuple[ReportedChart, ...] = ()
     charts_dropped: int = 0
+    times_s: tuple[float, ...] = ()
 
 
 def encode_order(order: JobOrder) -> list[bytes | memoryview]:
@@ -159,6 +165,7 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
         "error": encode_error(report.error),
         "exit_code": report.exit_code,
         "charts_dropped": report.charts_dropped,
+        "times_s": list(report.times_s),
     }
     return to_frames("report", header, parts)
 
@@ -177,7 +184,16 @@ def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:
         exit_code=fields.optional_integer("exit_code", -(1 << 31), (1 << 31) - 1),
         charts=charts,
         charts_dropped=fields.integer("charts_dropped", 0, 1 << 31, default=0),
+        times_s=_decode_times(fields),
     )
+
+
+def _decode_times(fields: Fields) -> tuple[float, ...]:
+    try:
+        times_s = fields.numbers("times_s", 0, _CLOCK_S_MAX, count_max=_TIMES)
+    except ProtocolError:
+        return ()
+    return tuple(times_s) if len(times_s) == _TIMES else ()
 
 
 def _decode_chart(part: Part) -> ReportedChart:

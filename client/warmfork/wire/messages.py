@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from warmfork.errors import ProtocolError
-from warmfork.results import VERDICTS, Dropped, ErrorInfo, Usage, Verdict
+from warmfork.results import VERDICTS, Dropped, ErrorInfo, Verdict
 from warmfork.wire import limits
 from warmfork.wire.fields import Fields
 from warmfork.wire.frames import Part, UnknownMessageType, from_frames, to_frames
@@ -42,6 +42,7 @@ from warmfork.wire.records import (
     TemplateInfo,
 )
 from warmfork.wire.signature import SIGNATURE_BYTES
+from warmfork.wire.usage import decode_usage, encode_usage
 
 Frames = Sequence[bytes | memoryview]
 _COUNT_MAX: Final = 1 << 62
@@ -278,17 +279,12 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
         }
         parts.append(Part("chart", chart.data, info))
     parts.extend(Part("file", file.data, {"name": file.name}) for file in reply.files)
-    usage, dropped = reply.usage, reply.dropped
+    dropped = reply.dropped
     header = {
         "id": reply.id,
         "verdict": reply.verdict,
         "error": encode_error(reply.error),
-        "usage": {
-            "wall_s": usage.wall_s,
-            "cpu_s": usage.cpu_s,
-            "peak_memory_bytes": usage.peak_memory_bytes,
-            "queue_s": usage.queue_s,
-        },
+        "usage": encode_usage(reply.usage),
         "dropped": {"charts": dropped.charts, "files": dropped.files},
         "exit_code": reply.exit_code,
         "retry_after_s": reply.retry_after_s,
@@ -323,7 +319,7 @@ def decode_error(fields: Fields, name: str = "error") -> ErrorInfo | None:
 
 def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
     by_kind = {part.kind: part for part in parts if part.kind in ("stdout", "stdout_tail", "stderr", "stderr_tail")}
-    usage, dropped = fields.inner("usage"), fields.inner("dropped")
+    dropped = fields.inner("dropped")
     stdout, stderr = _decode_stream(by_kind, "stdout"), _decode_stream(by_kind, "stderr")
     return ResultReply(
         id=fields.job_id(),
@@ -333,12 +329,7 @@ def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
         error=decode_error(fields),
         charts=tuple(_decode_chart(part) for part in parts if part.kind == "chart"),
         files=tuple(_decode_file(part) for part in parts if part.kind == "file"),
-        usage=Usage(
-            usage.number("wall_s", 0, 1e9, default=0.0),
-            usage.number("cpu_s", 0, 1e9, default=0.0),
-            usage.integer("peak_memory_bytes", 0, _COUNT_MAX, default=0),
-            usage.number("queue_s", 0, 1e9, default=0.0),
-        ),
+        usage=decode_usage(fields.inner("usage")),
         dropped=Dropped(
             stdout.dropped,
             stderr.dropped,

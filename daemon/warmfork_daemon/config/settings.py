@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PolicyName = Literal["strict", "standard", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+HeapMemfd = Literal["auto", "off"]
+HotPages = Literal["auto", "off"]
+ChartShortcuts = Literal["auto", "off"]
+Light = Literal["auto", "off"]
 
 _KIB: Final = wire.KIB
 _MIB: Final = wire.MIB
@@ -48,6 +52,36 @@ class PoolSettings:
     worker_nice: int = _setting(
         "integer", 10, "Scheduling niceness of the template and of the workers forked from it.", least=0, most=19
     )
+    heap_memfd: HeapMemfd = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done.",
+        choices=("auto", "off"),
+    )
+    hot_pages: HotPages = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Let workers copy the memory that drawing writes to in bulk once code is seen to draw; auto: where the kernel can"
+        " (Linux 6.14).",
+        choices=("auto", "off"),
+    )
+    chart_shortcuts: ChartShortcuts = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Let matplotlib lay out a text and find ticks once where it would do so several times, and compress charts that"
+        " warmfork renders more cheaply, with the same pixels; auto: where this matplotlib is known.",
+        choices=("auto", "off"),
+    )
+    light: Light = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Run jobs of the default template that need none of its libraries in workers that were forked without them;"
+        " auto: where workers can load libraries late.",
+        choices=("auto", "off"),
+    )
+    light_workers: int = _setting(
+        "integer", 0, "Such workers kept forked ahead; 0 means as many as idle_workers.", least=0, most=1_024
+    )
     fork_delay_ms: float = _setting(
         "number",
         4.0,
@@ -62,6 +96,7 @@ class PoolSettings:
         return dataclasses.replace(
             self,
             idle_workers=self.idle_workers or cpus + 2,
+            light_workers=self.light_workers or self.idle_workers or cpus + 2,
             running_max=self.running_max or 2 * cpus + 2,
         )
 

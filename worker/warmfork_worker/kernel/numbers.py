@@ -164,6 +164,7 @@ _NUMBERS: Final[tuple[tuple[str, int, int | None], ...]] = (
     ("setdomainname", 171, 162),
     ("close_range", 436, 436),
     ("faccessat2", 439, 439),
+    ("process_madvise", 440, 440),
     ("mount_setattr", 442, 442),
     ("landlock_create_ruleset", 444, 444),
     ("landlock_add_rule", 445, 445),

@@ -18,7 +18,8 @@ def keep_open() -> None:
         _root_fd = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _open(name: str, flags: int) -> int:
+def open_own(name: str, flags: int) -> int:
+    """A descriptor of /proc/self/``name``. Raises OSError."""
     if _root_fd < 0:
         return os.open(f"/proc/self/{name}", flags | os.O_CLOEXEC)
     return os.open(f"self/{name}", flags | os.O_CLOEXEC, dir_fd=_root_fd)
@@ -26,7 +27,7 @@ def _open(name: str, flags: int) -> int:
 
 def read_own(name: str) -> bytes:
     """All of /proc/self/``name``. Raises OSError."""
-    fd = _open(name, os.O_RDONLY)
+    fd = open_own(name, os.O_RDONLY)
     try:
         pieces = []
         while piece := os.read(fd, 65_536):
@@ -39,7 +40,7 @@ def read_own(name: str) -> bytes:
 def write_own(name: str, text: str) -> None:
     """Write to /proc/self/``name`` in one write(2). Raises OSError."""
     try:
-        fd = _open(name, os.O_WRONLY)
+        fd = open_own(name, os.O_WRONLY)
         try:
             os.write(fd, text.encode("ascii"))
         finally:
@@ -50,7 +51,7 @@ def write_own(name: str, text: str) -> None:
 
 def list_own(name: str) -> list[str]:
     """The entries of the directory /proc/self/``name``. Raises OSError."""
-    fd = _open(name, os.O_RDONLY | os.O_DIRECTORY)
+    fd = open_own(name, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return os.listdir(fd)
     finally:
@@ -63,8 +64,14 @@ def own_pid_outside() -> int:
 
 
 def thread_count() -> int:
-    """Threads of this process by the kernel's count; ``threading`` does not see native pools."""
-    return len(list_own("task"))
+    """Threads of this process by the kernel's count; ``threading`` does not see native pools.
+
+    The link count of the directory is two more than that (proc_task_getattr in the kernel's fs/proc/base.c); to ask for it
+    takes no descriptor, which a process that has none left could not have.
+    """
+    if _root_fd < 0:
+        return os.stat("/proc/self/task").st_nlink - 2
+    return os.stat("self/task", dir_fd=_root_fd).st_nlink - 2
 
 
 def writable_code() -> list[str]:

@@ -21,6 +21,8 @@ _CLONE_WHOLE_THREAD: Final = (
 )
 _CLONE_REFUSED: Final = 0x3000  # CLONE_PIDFD, CLONE_PTRACE
 _CLONE_NEW_ANY: Final = 0x7E020080  # every CLONE_NEW* bit
+PIDFD_SELF: Final = -10_000
+"""PIDFD_SELF_THREAD of <linux/pidfd.h>, since Linux 6.14: the caller, without a descriptor of it."""
 _PR_SET_NAME: Final = 15
 _PR_GET_NAME: Final = 16
 _TERMINAL_QUERIES: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
@@ -93,6 +95,8 @@ _COMMON: Final = (
     _rule("getsockopt", "what kind of socket it is; nothing of who is at the other end",
           (Check(1, 0xFFFFFFFF, (int(socket.SOL_SOCKET),)), Check(2, 0xFFFFFFFF, _SOCKET_OPTIONS))),
     _rule("munmap brk madvise mbind msync mremap get_mempolicy set_mempolicy membarrier", "memory of this process"),
+    _rule("process_madvise", "its own pages, many ranges at a time; another process cannot be named",
+          (Check(0, 0xFFFFFFFF, (PIDFD_SELF & 0xFFFFFFFF,)),)),
     _rule("mprotect", "data pages; nothing may become code", _NO_EXEC),
     _rule("futex gettid set_robust_list rseq set_tid_address sched_yield getcpu exit", "threads"),
     _rule("sched_getaffinity", "its own processors; of another process it would tell that there is one",

@@ -6,8 +6,9 @@ template. It runs for each audit event of the process: one look into a dict deci
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from warmfork_worker.policy.files import FileRules
@@ -24,15 +25,16 @@ _LOCAL_SCHEMES: Final = ("data:", "file:")
 class Acts:
     """Judges for all acts, built in the template; ``enter`` puts the hook on."""
 
-    __slots__ = ("_hooks",)
+    __slots__ = ("_hooks", "_judges")
 
     def __init__(self, files: FileRules, is_user_frame: _IsUserFrame) -> None:
         judges = [(act, _judge(act, files, is_user_frame)) for act in ACTS]
         # One hook a policy, made once: what a worker makes while its job waits costs it fresh pages.
-        self._hooks = {
-            policy: _hook({act.event: judge for act, judge in judges if policy in act.policies})
+        self._judges = {
+            policy: {act.event: judge for act, judge in judges if policy in act.policies}
             for policy in ("strict", "standard")
         }
+        self._hooks = {policy: _hook(judged) for policy, judged in self._judges.items()}
 
     def touch(self) -> None:
         """Call the hooks once with an event that none judges."""
@@ -42,6 +44,18 @@ class Acts:
     def enter(self, policy: PolicyName) -> None:
         """Put the hook on for this process."""
         sys.addaudithook(self._hooks[policy])
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Judge nothing meanwhile: libraries are being imported that ask for directories of the template's."""
+        kept = {policy: dict(judges) for policy, judges in self._judges.items()}
+        for judges in self._judges.values():
+            judges.clear()
+        try:
+            yield
+        finally:
+            for policy, judges in self._judges.items():
+                judges.update(kept[policy])
 
 
 def _hook(judges: dict[str, _Judge]) -> Callable[[str, tuple[Any, ...]], None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -97,6 +98,21 @@ class Guard:
         self._namespace.update(plain)
         self._imports.touch()
         self._acts.touch()
+
+    @contextlib.contextmanager
+    def adding_libraries(self, presets: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+        """Around the late import of libraries that a template otherwise has: let it do as it would there, then judge them.
+
+        Args:
+            presets: as for ``enter``, asked afterwards; what stands under these names now is replaced.
+        """
+        before = presets()
+        with self._acts.paused():
+            yield
+        self._patches.add_libraries()
+        after = presets()
+        held = self._namespace
+        held.update({name: module for name, module in after.items() if held.get(name) is before.get(name)})
 
     def _is_user_frame(self, frame: Any) -> bool:
         return frame.f_builtins is self._namespace

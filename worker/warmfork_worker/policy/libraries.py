@@ -31,10 +31,20 @@ class Patches:
     def __init__(self, is_user_frame: IsUserFrame) -> None:
         self._is_user_frame = is_user_frame
         self._policy: PolicyName = "off"
-        for owner, attribute, new in list(self._build()):
+        for owner, attribute, new in list(self._process_patches()):
             setattr(owner, attribute, new)
         for name in _HIDDEN_SUBMODULES:
             self._hide_submodule(name)
+        self._patch_libraries()
+
+    def add_libraries(self) -> None:
+        """Patch the libraries, none of which was loaded when this was made, now that they are."""
+        self._hide_submodule("numpy.ctypeslib")
+        self._patch_libraries()
+
+    def _patch_libraries(self) -> None:
+        for owner, attribute, new in list(self._build()):
+            setattr(owner, attribute, new)
 
     def enter(self, policy: PolicyName) -> None:
         """Let the replacements do what ``policy`` asks for."""
@@ -44,7 +54,6 @@ class Patches:
         return self._policy in entry.policies
 
     def _build(self) -> Iterator[tuple[Any, str, Any]]:
-        yield from self._process_patches()
         if matplotlib := sys.modules.get("matplotlib"):
             yield matplotlib, "use", self._backend_judge(matplotlib.use, _ENTRIES["matplotlib.use"])
         for plt in _loaded("matplotlib.pyplot", "matplotlib.pylab", "pylab"):

@@ -1,0 +1,177 @@
+"""What a fork of the template costs against its size, by hand: ``python bench/fork_cost.py [--rounds N]``.
+
+For each size and kind of preloaded data there are two processes that have loaded and rehearsed what the science template
+has: one as it is (plain), one with its heap moved (memfd). They fork in turn, round by round, so that a busy machine is
+busy for all. A fork's cost is fork, ``_exit`` in the child, and wait: CPU of both sides, wall time, page faults of the
+child, anonymous memory that the child starts with. Medians; ratios are of the same run. Bare: an interpreter that has
+loaded nothing. Accepted: memfd with 1 GB more costs at most 1.2 x memfd with nothing more.
+
+Kinds: ``small`` bytes objects of 200 bytes; ``blocks`` numpy arrays of 400 kB (small pages); ``arrays`` of 16 MB, for which
+numpy asks for huge pages and which stay where they are, but for their small edges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = ("small", "blocks", "arrays")
+BURST = 10
+"""Forks of one process in a row; a template under load forks its replacements so, too."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """One process that forks at our word, and what its forks cost."""
+
+    name: str
+    process: subprocess.Popen[str]
+    about: dict[str, Any]
+    costs: list[dict[str, float]]
+
+    def median(self, key: str) -> float:
+        """Of all its forks."""
+        return statistics.median(cost[key] for cost in self.costs)
+
+
+def load(kind: str, megabytes: int) -> object:
+    """The data that a template would have preloaded besides its libraries."""
+    if kind == "small":
+        return [b"%0167d" % number for number in range(megabytes * 5_000)]  # 200 bytes each, with its header
+    if not megabytes:
+        return None
+    import numpy as np
+
+    array_bytes = 400_000 if kind == "blocks" else 16_000_000
+    return [np.ones(array_bytes // 8) for _ in range(megabytes * 1_000_000 // array_bytes)]
+
+
+def anonymous_bytes() -> int:
+    """Resident anonymous memory of this process."""
+    with open("/proc/self/status") as status:
+        found = re.search(r"RssAnon:\s+(\d+)", status.read())
+    return int(found[1]) * 1024 if found else 0
+
+
+def fork_once() -> dict[str, float]:
+    """Fork, leave, wait."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    forked = time.perf_counter()
+    _, _, child = os.wait4(pid, 0)
+    ended, after = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "cpu_ms": (own + child.ru_utime + child.ru_stime) * 1000,
+        "wall_ms": (ended - started) * 1000,
+        "fork_ms": (forked - started) * 1000,
+        "faults": child.ru_minflt,
+    }
+
+
+def be_template(kind: str, megabytes: int, move: bool, bare: bool) -> None:
+    """In a process of its own: load, move, then a burst of forks for each line that comes."""
+    if not bare:
+        from warmfork_worker.fonts import install_fonts
+        from warmfork_worker.preload import modules_for, preload
+        from warmfork_worker.rehearsal import rehearse
+
+        preload(modules_for("science", ()))
+        install_fonts(())
+        rehearse()
+    kept = load(kind, megabytes) if megabytes else None
+    gc.collect()
+    gc.freeze()
+    about: dict[str, Any] = {"detail": "", "moved_ms": 0.0}
+    if move:
+        from warmfork_worker.heap import Heap
+
+        started = time.perf_counter()
+        about["detail"] = Heap(wanted=True).move().detail
+        about["moved_ms"] = (time.perf_counter() - started) * 1000
+    for _ in range(BURST):
+        fork_once()
+    about["anonymous_bytes"] = anonymous_bytes()
+    with open("/proc/self/maps") as maps:
+        about["mappings"] = len(maps.readlines())
+    print(json.dumps(about), flush=True)
+    for _ in sys.stdin:
+        print(json.dumps([fork_once() for _ in range(BURST)]), flush=True)
+    del kept
+
+
+def start(name: str, *arguments: str) -> Subject:
+    """A subject that has said that it is ready."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--template", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    return Subject(name, process, json.loads(process.stdout.readline()), [])
+
+
+def measure(subjects: list[Subject], rounds: int) -> None:
+    """A burst of each in turn."""
+    for _ in range(rounds):
+        for subject in subjects:
+            assert subject.process.stdin is not None
+            assert subject.process.stdout is not None
+            subject.process.stdin.write("\n")
+            subject.process.stdin.flush()
+            subject.costs += json.loads(subject.process.stdout.readline())
+
+
+def row(subject: Subject, base: Subject) -> str:
+    """Medians of one subject, and its CPU against another's."""
+    about = subject.about
+    took = f" in {about['moved_ms']:.0f} ms" if about["moved_ms"] else ""
+    return (
+        f"{subject.name:22} cpu {subject.median('cpu_ms'):6.2f} ms ({subject.median('cpu_ms') / base.median('cpu_ms'):5.2f} x)"
+        f"  wall {subject.median('wall_ms'):6.2f}  fork {subject.median('fork_ms'):6.2f}  faults {subject.median('faults'):4.0f}"
+        f"  RssAnon {about['anonymous_bytes'] / 1e6:7.1f} MB  mappings {about['mappings']:4}"
+        f"  {about['detail']}{took}"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[0, 256, 1024])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--template", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.template:
+        kind, megabytes, move, bare = args.template
+        be_template(kind, int(megabytes), move == "memfd", bare == "bare")
+        return
+    subjects = [start("bare", "small", "0", "plain", "bare")]
+    for megabytes in args.megabytes:
+        for kind in args.kinds if megabytes else args.kinds[:1]:
+            for how in ("plain", "memfd"):
+                name = f"{how} +{megabytes} MB {kind}" if megabytes else how
+                subjects.append(start(name, kind, str(megabytes), how, "science"))
+    measure(subjects, args.rounds)
+    base = next((subject for subject in subjects if subject.name == "memfd"), subjects[0])
+    for subject in subjects:
+        print(row(subject, base))
+        assert subject.process.stdin is not None
+        subject.process.stdin.close()
+        subject.process.wait()
+
+
+if __name__ == "__main__":
+    main()

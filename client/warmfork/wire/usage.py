@@ -1,0 +1,38 @@
+"""What a job cost, as plain data and back."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any, Final
+
+from warmfork.results import PHASES, Phases, Usage
+from warmfork.wire.fields import Fields
+
+_BYTES_MAX: Final = 1 << 62
+_SECONDS_MAX: Final = 1e9
+_PHASES_MAX: Final = 64
+"""Later versions may tell more of them; those that this one does not know come after those that it does."""
+
+_seconds_of: Final = attrgetter(*PHASES)
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """A job's usage as plain data."""
+    return {
+        "wall_s": usage.wall_s,
+        "cpu_s": usage.cpu_s,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "queue_s": usage.queue_s,
+        "phases": list(_seconds_of(usage.phases)),
+    }
+
+
+def decode_usage(fields: Fields) -> Usage:
+    """The inverse of ``encode_usage``, zero for what is not there; or ProtocolError."""
+    return Usage(
+        fields.number("wall_s", 0, _SECONDS_MAX, default=0.0),
+        fields.number("cpu_s", 0, _SECONDS_MAX, default=0.0),
+        fields.integer("peak_memory_bytes", 0, _BYTES_MAX, default=0),
+        fields.number("queue_s", 0, _SECONDS_MAX, default=0.0),
+        Phases(*fields.numbers("phases", 0, _SECONDS_MAX, count_max=_PHASES_MAX)[: len(PHASES)]),
+    )

@@ -1,0 +1,70 @@
+"""What a worker's resident memory is made of, and how much of it is its job's own doing.
+
+Three kinds are told apart by the kernel: anonymous pages, pages of files, and pages of shared memory. Where the template's
+heap lies in a memfd, a page of it that a worker only reads is shared memory; one that it writes to is copied and is
+anonymous. A job can make shared memory of its own (an anonymous mapping with MAP_SHARED), which the kernel puts into the
+same sum. So a job is charged with
+
+- every anonymous page more than the idle worker had: what it allocated, and what of the memfd it wrote to;
+- shared memory more than the idle worker had, as far as it has mapped more in ways that are not private memory; at the
+  least what exceeds the size of the memfd. Either is a little off where a job reads much of the heap, or gives the kernel
+  back what it found; RLIMIT_AS, which counts whatever is mapped, is the bound that nothing gets around;
+- no page of a file: those are libraries and inputs, and the kernel drops them when memory is short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_PRIVATE_OR_CODE: Final = (b"VmData", b"VmStk", b"VmExe", b"VmLib")
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Memory of a process, in bytes.
+
+    Attributes:
+        anonymous, of_files, shared: parts of what is resident.
+        peak: the most that the three had been together.
+        other_mapped: address space that is neither private and writable nor code: shared mappings, and such as only read.
+    """
+
+    anonymous: int = 0
+    of_files: int = 0
+    shared: int = 0
+    peak: int = 0
+    other_mapped: int = 0
+
+    def charge(self, idle: Resident, heap: int) -> int:
+        """Bytes that are the job's.
+
+        Args:
+            idle: what the worker had before its job.
+            heap: bytes of the memfd that the template's heap lies in.
+        """
+        mapped = max(0, self.other_mapped - idle.other_mapped)
+        shared = max(min(self.shared - idle.shared, mapped), self.shared - heap, 0)
+        return max(0, self.anonymous - idle.anonymous) + shared
+
+    def peak_charge(self, idle: Resident, heap: int) -> int:
+        """What was the job's at the peak, supposed that as much was not its own then as is now."""
+        resident = self.anonymous + self.of_files + self.shared
+        return max(0, self.peak - resident + self.charge(idle, heap))
+
+
+def read_resident(pid: int) -> Resident | None:
+    """What ``pid`` has; None for a process without memory: a zombie, or one whose first thread has ended.
+
+    Readable for a non-dumpable process, too. Raises OSError when it is gone.
+    """
+    found = {}
+    with open(f"/proc/{pid}/status", "rb") as status:
+        for line in status:
+            name, _, value = line.partition(b":")
+            if name.startswith((b"Vm", b"Rss")):
+                found[name] = int(value.split()[0]) * 1024
+    if not found:
+        return None
+    other_mapped = found[b"VmSize"] - sum(found[name] for name in _PRIVATE_OR_CODE)
+    return Resident(found[b"RssAnon"], found[b"RssFile"], found[b"RssShmem"], found[b"VmHWM"], other_mapped)

@@ -1,0 +1,93 @@
+"""What fault injection has found, each by itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.faults.invariants import is_quiet
+from tests.faults.rig import Rig
+from tests.support import Served, wait_until
+
+from warmfork import Client
+from warmfork_daemon.lifecycle import WORKER, WorkerEvent, WorkerState, step
+
+
+def children_of(pid: int) -> set[int]:
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def stop_one_entering(client: Client, template: int) -> bool:
+    """Kill the idle worker and stop the one that follows; False when that was idle itself before it was stopped."""
+    known = children_of(template)
+    for pid in known:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: children_of(template) - known, "the next one is forked")
+    new = children_of(template) - known
+    for pid in new:
+        os.kill(pid, signal.SIGSTOP)
+    if client.status()["workers"]["by_state"].get("entering"):
+        return True
+    for pid in new:
+        os.kill(pid, signal.SIGCONT)
+    return False
+
+
+def test_a_worker_that_hangs_while_it_enters_is_replaced(serve: Callable[..., Served]) -> None:
+    """A worker that never becomes idle is given up after ``lifecycle.hang_s``, and does not take another's place for ever."""
+    served = serve(
+        "--pool-idle-workers", "1", "--pool-running-max", "1", "--no-template-rehearse", "--lifecycle-hang-s", "1"
+    )
+    with served.client() as client:
+        client.execute("print(1)")
+        template = client.status()["template"]["pid"]
+        wait_until(lambda: client.status()["templates"][0]["idle"] == 1, "its worker is idle")
+        wait_until(lambda: stop_one_entering(client, template), "a worker is stopped while it enters")
+        assert "2\n" == client.execute("print(2)", deadline_s=15).stdout
+
+
+@pytest.mark.parametrize("left", [3, 4])
+def test_a_template_without_descriptors_lives(serve: Callable[..., Served], left: int) -> None:
+    """A template that cannot have the descriptors for a fork says so, and its running jobs are not lost."""
+    lean = ("--pool-idle-workers", "1", "--pool-running-max", "2", "--no-template-rehearse")
+    served = serve(*lean, "--guard-off", "namespaces,uid")  # in a user namespace its limits are not ours to change
+    with served.client() as client:
+        client.execute("print(1)")
+        wait_until(lambda: client.status()["templates"][0]["idle"] == 1, "its worker is idle")
+        before = client.status()["template"]["pid"]
+        template = psutil.Process(before)
+        template.rlimit(
+            resource.RLIMIT_NOFILE, (template.num_fds() - 1 + left, template.rlimit(resource.RLIMIT_NOFILE)[1])
+        )
+        os.kill(children_of(before).pop(), signal.SIGKILL)
+        wait_until(lambda: client.status()["templates"][0]["problem"], "the reason is told")
+        assert before == client.status()["template"]["pid"]
+
+
+def test_input_files_without_room_are_a_matter_of_the_disk() -> None:
+    """Where the file system has no room for a job's input files its verdict is ``disk_limit``, as for its own files."""
+    rig = Rig(on_disk=True)
+    try:
+        if not rig.has_small_disk:
+            pytest.skip("mounting takes root")
+        rig.start()
+        wait_until(lambda: not is_quiet(rig), "all are idle")
+        (rig.directory / "filler").write_bytes(bytes(40 << 20))
+        with Client(rig.address) as client:
+            result = client.execute("print(1)", files={"big": bytes(20 << 20)})
+        assert result.error is not None
+        assert "inputs could not be set up" in result.error.message
+        verdict = result.verdict
+    finally:
+        rig.close()
+    assert "disk_limit" == verdict
+
+
+def test_a_worker_whose_descriptors_could_not_be_taken_is_forgotten() -> None:
+    """One whose ``Forked`` came without its descriptors, because the daemon had none left, is reaped while it still forks."""
+    assert step(WORKER, WorkerState.FORKING, WorkerEvent.REAPED) is WorkerState.GONE
