@@ -60,9 +60,9 @@ def forked(before: Callable[[], object], job: Callable[[], object]) -> dict[str,
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as told:
-        row = json.loads(told.read())
+        answer: dict[str, float] = json.loads(told.read())
     os.wait()
-    return row
+    return answer
 
 
 def learn() -> HotPages:

@@ -37,7 +37,7 @@ _WRITTEN: Final = _PRESENT | _EXCLUSIVE
 
 _DRAWS: Final = re.compile(rb"\b(?:plt|pyplot|pylab|sns|seaborn|Figure)\b|\.(?:plot|hist|boxplot)\b")
 
-# As the guard lets nothing be looked up later. Both words of a call's answer are in its result: no errno is needed.
+# Looked up here: the guard lets nothing be loaded later.
 _syscall: Final = ctypes.PyDLL(None).syscall
 _syscall.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_long, ctypes.c_long]
 _syscall.restype = ctypes.c_long
@@ -80,7 +80,9 @@ def can_populate() -> bool:
     memory = ctypes.create_string_buffer(2 * page_bytes)
     start = -(-ctypes.addressof(memory) // page_bytes) * page_bytes
     vectors = (ctypes.c_size_t * 2)(start, page_bytes)
-    return _populate(vectors) == page_bytes
+    with contextlib.suppress(OSError):  # an architecture whose numbers are not known
+        return _populate(vectors) == page_bytes
+    return False
 
 
 class Learner:
