@@ -45,7 +45,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
     _draw_latency(panels[2], report["windows"])
     _draw_jobs(panels[3], report["answers"], seconds)
     for panel in panels:
-        _tidy(panel, seconds / 60)
+        _tidy(panel, seconds / 60, stacked=panel is panels[-1])
+    panels[0].annotate("warm-up", (0.01, 0.04), xycoords="axes fraction", fontsize=8, color=_GREY)
     figure.align_ylabels()
     panels[-1].set_xlabel("minutes from the start of the load")
     figure.suptitle(_title(report), fontsize=11)
@@ -83,7 +84,7 @@ def _draw_counts(panel: Axes, minutes: np.ndarray, samples: dict[str, list[Any]]
         _band(panel, minutes, samples["slots"], color=_ORANGE, label="slots on disk")
     _band(panel, minutes, samples["queued"], color=_GREY, label="queued jobs")
     panel.set_ylabel("number")
-    panel.set_title("Descriptors, processes, slots, queue")
+    panel.set_title("Descriptors, processes, queue")
 
 
 def _band(panel: Axes, minutes: np.ndarray, values: Any, *, color: str, label: str) -> None:
@@ -134,7 +135,7 @@ def _place(verdict: str) -> int:
     return known.index(verdict) if verdict in known else len(known)
 
 
-def _tidy(panel: Axes, minutes: float) -> None:
+def _tidy(panel: Axes, minutes: float, *, stacked: bool) -> None:
     panel.set_xlim(0, minutes)
     if panel.get_yscale() == "linear":
         panel.set_ylim(bottom=0)
@@ -147,4 +148,4 @@ def _tidy(panel: Axes, minutes: float) -> None:
         panel.spines[side].set_visible(False)
     panel.axvspan(0, minutes * analysis.WARM_UP, color="#f2f3f5", zorder=0)
     # Beside the panel, never over its data.
-    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9, reverse=True)
+    panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9, reverse=stacked)

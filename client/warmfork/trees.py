@@ -48,3 +48,10 @@ def _entries(directory: str) -> list[tuple[str, bool]]:
             return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
     except OSError:
         return []
+
+
+def wipe_inside(path: str) -> None:
+    """Remove whatever stands in a directory, as ``wipe_tree`` does; nothing where the directory itself is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(path):
+            wipe_tree(os.path.join(path, name))

@@ -187,8 +187,14 @@ class Connections:
 def _duplicate(fd: int) -> Iterator[socket.socket | None]:
     """A socket over a duplicate of a descriptor; None where it is gone, or none is to be had."""
     try:
-        own = socket.socket(fileno=os.dup(fd))
+        copy = os.dup(fd)
     except OSError:
+        yield None
+        return
+    try:
+        own = socket.socket(fileno=copy)
+    except OSError:  # the connection has ended, and its number is a pipe's by now
+        os.close(copy)
         yield None
         return
     with own:

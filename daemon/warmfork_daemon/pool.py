@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from warmfork.trees import wipe_tree
+from warmfork.trees import wipe_inside, wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
@@ -382,10 +382,8 @@ class WorkerPool:
             self._reactor.call_later(_WIPE_AGAIN_S, self._wipe_slots)
 
     def _wipe_slots(self) -> None:
-        if self.keeper.pid is not None:
-            return
-        for entry in list(self._slots_dir.iterdir()):
-            wipe_tree(str(entry))
+        if self.keeper.pid is None:
+            wipe_inside(str(self._slots_dir))
 
     def close(self) -> None:
         """Let the template kill its workers, wipe their slots and leave; kill it when it does not in time."""

@@ -216,6 +216,18 @@ def test_a_descriptor_given_to_something_else_is_not_shut(desk: Desk) -> None:
         assert b"alive" == other.recv(16)
 
 
+def test_looking_at_what_is_no_connection_any_more_leaves_no_descriptor(desk: Desk) -> None:
+    """The number of a connection that has ended may be a pipe's by the time that its event is read."""
+    pipe = os.pipe()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        desk.frontend.connections.shut(pipe[0])
+        assert before == len(os.listdir("/proc/self/fd"))
+    finally:
+        for fd in pipe:
+            os.close(fd)
+
+
 def test_workers_are_refused_before_the_reserve_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     """A descriptor near the limit is refused with a reason; one below it is not."""
     monkeypatch.setattr(descriptors, "allowed", lambda: 200)

@@ -190,7 +190,9 @@ def test_kill(scene: Scene, victim: str, phase: str) -> None:
         scene.served.process.wait(5)
         wait_until(lambda: not scene.served.processes(), "template and workers are gone", GONE_S)
         wait_until(lambda: not scene.slots(), "the slots are gone", GONE_S)
-        assert {"warmfork.sock", "key", "lock", "slots", "slots-science.light"} >= set(os.listdir(scene.served.directory))
+        assert {"warmfork.sock", "key", "lock", "slots", "slots-science.light"} >= set(
+            os.listdir(scene.served.directory)
+        )
     if victim == "client":
         expected = 1 if phase == "queued" else 0
         wait_until(

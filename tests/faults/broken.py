@@ -17,7 +17,13 @@ from warmfork.wire.records import ResultReply, StreamText
 from warmfork_daemon import frontend, replies, runner, verdicts
 
 _EVERY: Final = 3
+_SPARED: Final = 6  # the probes of each template, and the job that is run before anything is done
 _number = itertools.count(1)
+
+
+def _is_due() -> bool:
+    number = next(_number)
+    return number > _SPARED and number % _EVERY == 0
 
 
 def _is_result(frames: Any) -> bool:
@@ -29,7 +35,7 @@ def _send_otherwise(times: int) -> None:
     send = frontend.Frontend.send
 
     def otherwise(self: Any, peer: Any, frames: Any, instead: Any = None) -> bool:
-        if not _is_result(frames) or next(_number) % _EVERY:
+        if not _is_result(frames) or not _is_due():
             return send(self, peer, frames, instead)
         for _ in range(times):
             send(self, peer, frames, instead)
@@ -52,7 +58,7 @@ def _mix_up() -> None:
 
     def foreign(reply: ResultReply) -> ResultReply:
         before, kept[0] = kept[0], reply.stdout
-        return replace(reply, stdout=before) if not next(_number) % _EVERY else reply
+        return replace(reply, stdout=before) if _is_due() else reply
 
     _with_each_result(foreign)
 
@@ -61,7 +67,7 @@ def _leave(make: Callable[[], object]) -> None:
     left: list[object] = []
 
     def leaving(reply: ResultReply) -> ResultReply:
-        if not next(_number) % _EVERY:
+        if _is_due():
             left.append(make())
         return reply
 

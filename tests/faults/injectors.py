@@ -111,7 +111,7 @@ def _stopped(scene: Scene, pids: list[int]) -> Iterator[None]:
 
 
 def _template(scene: Scene, fault: FaultPlan) -> int:
-    pid = scene.rig.template_pid(fault.variant or "inner")
+    pid = scene.rig.template_pid(fault.variant or "inner", fault.choice)
     if pid is None:
         raise NoVictim("no template was ready")
     return pid

@@ -170,10 +170,14 @@ class Rig:
         """Templates and workers: whoever carries the mark, without the daemon."""
         return [pid for pid in marked_processes(self.instance) if pid != self.process.pid]
 
-    def template_pid(self, variant: str) -> int | None:
-        """Of the template that serves: the process that forks, or with ``outer`` the one that the daemon started."""
+    def template_pid(self, variant: str, choice: float = 0.0) -> int | None:
+        """Of a template that serves: the process that forks, or with ``outer`` the one that the daemon started.
+
+        ``choice``, from 0 to 1, picks among the templates; 0 is the default one.
+        """
         status = self.status(2.0)
-        pid: int | None = None if status is None else status["templates"][0]["pid"]
+        rows = [] if status is None else status["templates"]
+        pid: int | None = rows[min(int(choice * len(rows)), len(rows) - 1)]["pid"] if rows else None
         if pid is None or variant == "inner":
             return pid
         with contextlib.suppress(psutil.Error):

@@ -81,7 +81,9 @@ def test_one_failing_kind_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
         drawn.append("good")
         return plt.figure()
 
-    monkeypatch.setattr(rehearsal, "KINDS", {"failing": (failing, ("png", "svg")), "good": (good, ("png", "svg", "pdf"))})
+    monkeypatch.setattr(
+        rehearsal, "KINDS", {"failing": (failing, ("png", "svg")), "good": (good, ("png", "svg", "pdf"))}
+    )
     assert (("failing",), ["good"] * 3) == (rehearse(), drawn)
 
 

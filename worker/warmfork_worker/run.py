@@ -52,9 +52,7 @@ def prepare(guard: Guard, slot: Slot) -> None:
     show_source("")
 
 
-def run_job(
-    order: JobOrder, guard: Guard, slot: Slot, cjk_family: str, hot_pages: HotPages | None = None
-) -> JobReport:
+def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str, hot_pages: HotPages | None = None) -> JobReport:
     """Run the job and render its figures. The guard of the kernel must stand before this is called.
 
     Args:

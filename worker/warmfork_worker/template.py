@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from warmfork.trees import wipe_tree
+from warmfork.trees import wipe_inside
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
@@ -308,9 +308,7 @@ class Template:
             self._release(worker_id)
         if self._world.private:
             return  # the mounts end with us
-        with contextlib.suppress(FileNotFoundError):  # a daemon that stopped in order was here first
-            for name in os.listdir(self._start.slots_dir):
-                wipe_tree(os.path.join(self._start.slots_dir, name))
+        wipe_inside(self._start.slots_dir)  # of which a daemon that stopped in order leaves nothing
 
     def _send(self, record: control.Control, fds: list[int] | None = None) -> None:
         # When the daemon is gone, the end of the socket is read next.
