@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final
@@ -34,6 +35,7 @@ examples:
 exit codes: 0 jobs are guarded, 1 they are not, 2 the configuration is wrong, 69 no daemon answered.
 """
 
+_SETTLE_S: Final = 5.0
 _UNSAFE: Final = 1
 # What says where a daemon is, and to whom it talks; the private one has its own.
 _NOT_PASSED_ON: Final = ("system", "runtime_dir", "key_file", "socket_group", "endpoints", "tcp.", "log.", "policy.")
@@ -80,7 +82,7 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
             client = stack.enter_context(_running(args) if args.address else _private(args))
             hello = client.hello()
             found["limits"] = dict(hello.limits)
-            status = client.status()
+            status = _settled(client)
             found["guard"] = status["guard"]
             heaps = {one["name"]: one.get("heap", {}) for one in status.get("templates", [])}
             found["templates"] = [
@@ -98,6 +100,16 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
     found["problems"] = _problems(found["guard"])
     found["safe"] = not found["problems"]
     return found
+
+
+def _settled(client: Client) -> Mapping[str, Any]:
+    """The status once every template has settled, which is soon after it is ready; as it is where one takes its time."""
+    due_s = time.monotonic() + _SETTLE_S
+    while True:
+        status = client.status()
+        if all(one.get("settled", True) for one in status.get("templates", [])) or time.monotonic() > due_s:
+            return status
+        time.sleep(0.05)
 
 
 def _running(args: argparse.Namespace) -> Client:
