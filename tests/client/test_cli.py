@@ -252,7 +252,7 @@ def test_a_private_daemon_has_the_template_that_is_named(
     client: type[FakeClient], monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: dict[str, Any]
 ) -> None:
     """Light is known without a file; what nobody describes is left to the daemon to refuse."""
-    assert expected == _settings_of_private(client, monkeypatch, arguments)
+    assert {"pool.light": "off", **expected} == _settings_of_private(client, monkeypatch, arguments)
 
 
 def test_a_private_daemon_takes_the_template_from_the_file(
