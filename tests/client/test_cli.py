@@ -287,16 +287,22 @@ def _settings_of_private(
 
 
 def test_ctrl_c_cancels_the_job_and_shows_its_output_so_far(
-    client: type[FakeClient], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: type[FakeClient],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     """An interrupt while waiting cancels by the job's id; what came out until then is printed; the code is 130."""
     cancelled: list[str] = []
     ended = threading.Event()
+    # What a shell without job control starts in the background has the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
-    def execute(self: FakeClient, code: str, **request: Any) -> Result:
+    def execute(self: FakeClient, code: str, **arguments: Any) -> Result:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         assert ended.wait(10)
-        return Result(request["job_id"], "cancelled", "half\n", error=ErrorInfo("Cancelled", "by its client"))
+        return Result(arguments["job_id"], "cancelled", "half\n", error=ErrorInfo("Cancelled", "by its client"))
 
     def cancel(self: FakeClient, job_id: str) -> str:
         cancelled.append(job_id)

@@ -266,7 +266,8 @@ def test_threads_wait_independently(daemon: EmbeddedDaemon) -> None:
 
 
 INTERRUPTED = (
-    "import sys\nfrom warmfork import Client\n"
+    # A shell without job control starts what it puts in the background with the signal ignored.
+    "import signal, sys\nfrom warmfork import Client\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "with Client(sys.argv[1], key=bytes.fromhex(sys.argv[2])) as client:\n"
     "    try:\n        client.execute('while True: pass')\n"
     "    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n"
