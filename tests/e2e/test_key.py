@@ -50,6 +50,8 @@ def memory_holds(pid: int, needles: list[bytes]) -> list[bytes]:
 def settled(status: Mapping[str, Any]) -> bool:
     """One busy worker and the idle ones; none of the others on its way in or out."""
     states = status["workers"]["by_state"]
+    if not all(template["settled"] for template in status["templates"]):
+        return False  # warm workers are still to take the place of cold ones
     return {"busy", "idle"} == set(states) and states["idle"] >= status["workers"]["wanted_idle"] - 1
 
 

@@ -195,7 +195,7 @@ def test_only_once() -> None:
     out = run("""
 heap = Heap(wanted=True)
 heap.move()
-print(heap.move().detail, Heap(wanted=True).move().detail, sep="\\n")
+print(heap.move().detail, Heap(wanted=True).move().detail, sep="\\n", flush=True)
 in_child(lambda: print(Heap(wanted=True).move().detail, flush=True))
 """)
     assert "it was moved before\n" * 3 == out
