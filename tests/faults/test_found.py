@@ -60,9 +60,7 @@ def test_a_template_without_descriptors_lives(serve: Callable[..., Served]) -> N
         wait_until(lambda: client.status()["templates"][0]["idle"] == 1, "its worker is idle")
         before = client.status()["template"]["pid"]
         template = psutil.Process(before)
-        template.rlimit(
-            resource.RLIMIT_NOFILE, (template.num_fds() + 2, template.rlimit(resource.RLIMIT_NOFILE)[1])
-        )
+        template.rlimit(resource.RLIMIT_NOFILE, (template.num_fds() + 2, template.rlimit(resource.RLIMIT_NOFILE)[1]))
         os.kill(children_of(before).pop(), signal.SIGKILL)
         wait_until(lambda: client.status()["templates"][0]["problem"], "the reason is told")
         assert before == client.status()["template"]["pid"]
