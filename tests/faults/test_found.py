@@ -57,12 +57,21 @@ def test_a_template_without_descriptors_lives(serve: Callable[..., Served]) -> N
     served = serve(*lean, "--guard-off", "namespaces,uid")  # in a user namespace its limits are not ours to change
     with served.client() as client:
         client.execute("print(1)")
-        wait_until(lambda: client.status()["templates"][0]["idle"] == 1, "its worker is idle")
+        wait_until(lambda: client.status()["templates"][0]["settled"], "it has settled")
+        wait_until(
+            lambda: client.status()["workers"]["by_state"] == {"idle": client.status()["workers"]["wanted_idle"]},
+            "all workers are idle",
+        )
         before = client.status()["template"]["pid"]
         template = psutil.Process(before)
-        template.rlimit(resource.RLIMIT_NOFILE, (template.num_fds() + 2, template.rlimit(resource.RLIMIT_NOFILE)[1]))
-        os.kill(children_of(before).pop(), signal.SIGKILL)
-        wait_until(lambda: client.status()["templates"][0]["problem"], "the reason is told")
+        template.rlimit(resource.RLIMIT_NOFILE, (template.num_fds(), template.rlimit(resource.RLIMIT_NOFILE)[1]))
+
+        def problem() -> str:
+            for pid in list(children_of(before))[:1]:
+                os.kill(pid, signal.SIGKILL)
+            return str(client.status()["templates"][0]["problem"])
+
+        wait_until(problem, "the reason is told")
         assert before == client.status()["template"]["pid"]
 
 
