@@ -34,7 +34,7 @@ class Managed:
         self.directory.mkdir(mode=0o700)
         self.path = self.directory / "warmfork.sock"
         self.config = directory / "warmfork.toml"
-        self.config.write_text("[pool]\nidle_workers = 1\n[template]\nrehearse = false\n")
+        self.config.write_text("[pool]\nidle_workers = 1\nlight = 'off'\n[template]\nrehearse = false\n")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(directory / "notify"))
         self.notify.setblocking(False)
