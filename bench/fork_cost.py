@@ -1,4 +1,4 @@
-"""What a fork of the template costs against its size, by hand: ``python bench/fork_cost.py [--rounds N]``.
+"""What a fork of the template costs against its size, by hand: ``python bench/fork_cost.py [--rounds N] [--json]``.
 
 For each size and kind of preloaded data there are two processes that have loaded and rehearsed what the science template
 has: one as it is (plain), one with its heap moved (memfd). They fork in turn, round by round, so that a busy machine is
@@ -146,12 +146,19 @@ def row(subject: Subject, base: Subject) -> str:
     )
 
 
+def as_data(subject: Subject) -> dict[str, object]:
+    """Medians of one subject, as the suite takes them."""
+    medians = {key: subject.median(key) for key in ("cpu_ms", "wall_ms", "fork_ms", "faults")}
+    return {"name": subject.name, **medians, "moved_ms": subject.about["moved_ms"]}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[0, 256, 1024])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--json", action="store_true", help="the medians as a list, for bench/suite")
     parser.add_argument("--template", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.template:
@@ -166,8 +173,11 @@ def main() -> None:
                 subjects.append(start(name, kind, str(megabytes), how, "science"))
     measure(subjects, args.rounds)
     base = next((subject for subject in subjects if subject.name == "memfd"), subjects[0])
+    if args.json:
+        print(json.dumps([as_data(subject) for subject in subjects]))
     for subject in subjects:
-        print(row(subject, base))
+        if not args.json:
+            print(row(subject, base))
         assert subject.process.stdin is not None
         subject.process.stdin.close()
         subject.process.wait()

@@ -162,8 +162,14 @@ def test_top_shows_what_status_tells(served: Served) -> None:
         ]
         for caller in callers:
             caller.start()
-        wait_until(lambda: status_of(served)["queue"]["jobs"] == 3, "two run and three wait")
-        status = status_of(served)
+        statuses: list[dict[str, Any]] = []
+
+        def two_run() -> bool:
+            statuses.append(status_of(served))
+            return (len(statuses[-1]["running"]), statuses[-1]["queue"]["jobs"]) == (2, 3)
+
+        wait_until(two_run, "two run and three wait")
+        status = statuses[-1]
         for number in range(len(callers)):
             client.cancel(f"{number:032x}")
         for caller in callers:
