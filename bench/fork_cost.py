@@ -8,6 +8,9 @@ loaded nothing. Accepted: memfd with 1 GB more costs at most 1.2 x memfd with no
 
 Kinds: ``small`` bytes objects of 200 bytes; ``blocks`` numpy arrays of 400 kB (small pages); ``arrays`` of 16 MB, for which
 numpy asks for huge pages and which stay where they are, but for their small edges.
+
+Without ``--megabytes``, small ones are measured with 256, 1024 and 2048 MB and the others with 1024. One kind is measured after
+the other, beside the processes with nothing more, so that 7 GB at most are in use at a time.
 """
 
 from __future__ import annotations
@@ -16,16 +19,21 @@ import argparse
 import gc
 import json
 import os
-import re
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-KINDS = ("small", "blocks", "arrays")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run by its path, this finds bench/ alone
+
+from bench.suite.fork_program import fork_once
+from bench.suite.resources import memory_of
+
+KINDS = {"small": (256, 1024, 2048), "blocks": (1024,), "arrays": (1024,)}
+"""Of each kind of data, how many megabytes are measured."""
 BURST = 10
 """Forks of one process in a row; a template under load forks its replacements so, too."""
 
@@ -34,10 +42,17 @@ BURST = 10
 class Subject:
     """One process that forks at our word, and what its forks cost."""
 
-    name: str
+    how: str
+    megabytes: int
+    kind: str
     process: subprocess.Popen[str]
     about: dict[str, Any]
     costs: list[dict[str, float]]
+
+    @property
+    def name(self) -> str:
+        """As it stands in tables."""
+        return f"{self.how} +{self.megabytes} MB {self.kind}" if self.megabytes else self.how
 
     def median(self, key: str) -> float:
         """Of all its forks."""
@@ -56,29 +71,11 @@ def load(kind: str, megabytes: int) -> object:
     return [np.ones(array_bytes // 8) for _ in range(megabytes * 1_000_000 // array_bytes)]
 
 
-def anonymous_bytes() -> int:
-    """Resident anonymous memory of this process."""
-    with open("/proc/self/status") as status:
-        found = re.search(r"RssAnon:\s+(\d+)", status.read())
-    return int(found[1]) * 1024 if found else 0
-
-
-def fork_once() -> dict[str, float]:
-    """Fork, leave, wait."""
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    forked = time.perf_counter()
-    _, _, child = os.wait4(pid, 0)
-    ended, after = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {
-        "cpu_ms": (own + child.ru_utime + child.ru_stime) * 1000,
-        "wall_ms": (ended - started) * 1000,
-        "fork_ms": (forked - started) * 1000,
-        "faults": child.ru_minflt,
-    }
+def fork_in_ms() -> dict[str, float]:
+    """What one fork costs, in milliseconds, and the page faults of the child."""
+    found = fork_once()
+    names = {"cpu_ms": "cpu_s", "wall_ms": "taken_s", "fork_ms": "fork_s"}
+    return {**{name: found[key] * 1000 for name, key in names.items()}, "faults": found["faults"]}
 
 
 def be_template(kind: str, megabytes: int, move: bool, bare: bool) -> None:
@@ -103,24 +100,26 @@ def be_template(kind: str, megabytes: int, move: bool, bare: bool) -> None:
         about["moved_ms"] = (time.perf_counter() - started) * 1000
     for _ in range(BURST):
         fork_once()
-    about["anonymous_bytes"] = anonymous_bytes()
+    about["anonymous_bytes"] = memory_of(os.getpid()).anon_bytes or 0
     with open("/proc/self/maps") as maps:
         about["mappings"] = len(maps.readlines())
     print(json.dumps(about), flush=True)
     for _ in sys.stdin:
-        print(json.dumps([fork_once() for _ in range(BURST)]), flush=True)
+        print(json.dumps([fork_in_ms() for _ in range(BURST)]), flush=True)
     del kept
 
 
-def start(name: str, *arguments: str) -> Subject:
+def start(how: str, megabytes: int = 0, kind: str = "small") -> Subject:
     """A subject that has said that it is ready."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    environment = {
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg", "JE_ARROW_MALLOC_CONF": "background_thread:false"
+    }  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, __file__, "--template", *arguments],
+        [sys.executable, __file__, "--template", how, str(megabytes), kind],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
-    return Subject(name, process, json.loads(process.stdout.readline()), [])
+    return Subject(how, megabytes, kind, process, json.loads(process.stdout.readline()), [])
 
 
 def measure(subjects: list[Subject], rounds: int) -> None:
@@ -149,38 +148,45 @@ def row(subject: Subject, base: Subject) -> str:
 def as_data(subject: Subject) -> dict[str, object]:
     """Medians of one subject, as the suite takes them."""
     medians = {key: subject.median(key) for key in ("cpu_ms", "wall_ms", "fork_ms", "faults")}
-    return {"name": subject.name, **medians, "moved_ms": subject.about["moved_ms"]}
+    what = {"name": subject.name, "how": subject.how, "megabytes": subject.megabytes, "kind": subject.kind}
+    return {**what, **medians, "moved_ms": subject.about["moved_ms"], "detail": subject.about["detail"]}
+
+
+def stop(subjects: list[Subject]) -> None:
+    """End them."""
+    for subject in subjects:
+        assert subject.process.stdin is not None
+        subject.process.stdin.close()
+        subject.process.wait()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[0, 256, 1024])
+    parser.add_argument("--megabytes", type=int, nargs="+", help="of each kind; 0 alone for nothing more")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--json", action="store_true", help="the medians as a list, for bench/suite")
-    parser.add_argument("--template", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--template", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.template:
-        kind, megabytes, move, bare = args.template
-        be_template(kind, int(megabytes), move == "memfd", bare == "bare")
+        how, megabytes, kind = args.template
+        be_template(kind, int(megabytes), how == "memfd", how == "bare")
         return
-    subjects = [start("bare", "small", "0", "plain", "bare")]
-    for megabytes in args.megabytes:
-        for kind in args.kinds if megabytes else args.kinds[:1]:
-            for how in ("plain", "memfd"):
-                name = f"{how} +{megabytes} MB {kind}" if megabytes else how
-                subjects.append(start(name, kind, str(megabytes), how, "science"))
-    measure(subjects, args.rounds)
-    base = next((subject for subject in subjects if subject.name == "memfd"), subjects[0])
+    bases = [start(how) for how in ("bare", "plain", "memfd")]
+    subjects = list(bases)
+    for kind in args.kinds:
+        sizes = [megabytes for megabytes in args.megabytes or KINDS[kind] if megabytes]
+        more = [start(how, megabytes, kind) for megabytes in sizes for how in ("plain", "memfd")]
+        measure([*bases, *more], args.rounds)
+        stop(more)
+        subjects += more
+    stop(bases)
     if args.json:
         print(json.dumps([as_data(subject) for subject in subjects]))
+        return
     for subject in subjects:
-        if not args.json:
-            print(row(subject, base))
-        assert subject.process.stdin is not None
-        subject.process.stdin.close()
-        subject.process.wait()
+        print(row(subject, bases[-1]))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from warmfork.embedding import EmbeddedDaemon
 
 CODE = "print(1+1)"
 WARM_UP = 3
+WAIT_S = 60.0
+"""Longer than any wait here takes: for a daemon to come to rest, for callers to have warmed up."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,19 +30,37 @@ def cpu_s(pid: int) -> float:
 
 def call(address: str, key: bytes, jobs: int, barrier: Any, spans: Any) -> None:
     """One caller, in a process of its own."""
-    with Client(address, key=key) as client:
-        for _ in range(WARM_UP):
-            client.execute(CODE)
-        barrier.wait()
-        began_s = time.perf_counter()
-        for _ in range(jobs):
-            if not client.execute(CODE).ok:
-                raise RuntimeError("a job did not end well")
-        spans.put((began_s, time.perf_counter()))
+    try:
+        with Client(address, key=key) as client:
+            for _ in range(WARM_UP):
+                client.execute(CODE)
+            barrier.wait(WAIT_S)
+            began_s = time.perf_counter()
+            for _ in range(jobs):
+                if not client.execute(CODE).ok:
+                    raise RuntimeError("a job did not end well")
+            spans.put((began_s, time.perf_counter()))
+    except Exception as problem:
+        barrier.abort()  # nobody waits for one that will not come
+        spans.put(f"{type(problem).__name__}: {problem}")
+
+
+def await_rest(daemon: EmbeddedDaemon) -> None:
+    """Until all templates have settled and their idle workers wait. Raises TimeoutError."""
+    due_s = time.monotonic() + WAIT_S
+    with Client(daemon.address, key=daemon.key) as client:
+        while not all(row["settled"] and row["idle"] >= row["wanted_idle"] for row in client.status()["templates"]):
+            if time.monotonic() > due_s:
+                raise TimeoutError(f"the daemon did not come to rest within {WAIT_S:g} s")
+            time.sleep(0.1)
 
 
 def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, float, float]:
-    """Jobs a second, and milliseconds of CPU of a job: templates with workers, and the daemon."""
+    """Jobs a second, and milliseconds of CPU of a job: templates with workers, and the daemon.
+
+    Raises:
+        RuntimeError: a caller failed.
+    """
     with Client(daemon.address, key=daemon.key) as client:
         status = client.status()
     pids = [int(status["pid"]), *(int(row["pid"]) for row in status["templates"])]
@@ -55,6 +75,8 @@ def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, flo
     seen = [spans.get() for _ in processes]
     for process in processes:
         process.join()
+    if failed := [told for told in seen if isinstance(told, str)]:
+        raise RuntimeError("; ".join(failed))
     time.sleep(0.2)  # the last workers are reaped
     own, *templates = (after - earlier for after, earlier in zip(map(cpu_s, pids), before, strict=True))
     total = callers * (jobs + WARM_UP)
@@ -68,9 +90,7 @@ def main(rounds: int = 3, jobs: int = 300) -> None:
     try:
         for daemon in daemons.values():
             daemon.start()
-            with Client(daemon.address, key=daemon.key) as client:
-                while not all(row["settled"] for row in client.status()["templates"]):
-                    time.sleep(0.1)
+            await_rest(daemon)
         for _ in range(rounds):
             for light, daemon in daemons.items():
                 for callers in (1, 4):

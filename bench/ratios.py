@@ -10,40 +10,24 @@ from __future__ import annotations
 
 import argparse
 import io
-import multiprocessing
 import os
 import statistics
-import tempfile
+import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-import zmq
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run by its path, this finds bench/ alone
+
+from bench.suite.floors import Echo
 
 from warmfork import Client, embedded
+from warmfork.cli.bench_workloads import ALL
 
-TRIVIAL = "print(1 + 1)"
-CHART = """
-import matplotlib.pyplot as plt
-import numpy as np
-x = np.linspace(0, 10, 200)
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
-left.plot(x, np.sin(x), label="sin"); left.plot(x, np.cos(x), label="cos"); left.legend(); left.set_title("Lines")
-right.bar(["a", "b", "c", "d"], [3, 7, 2, 5]); right.set_title("Bars"); right.set_ylabel("count")
-"""
+TRIVIAL = ALL["T"]
+CHART = ALL["C"]
 PAUSE_S = 0.05
 WARM_UP_ROUNDS = 5
-
-
-def serve_echo(address: str) -> None:
-    """Send back whatever comes, until an empty message."""
-    socket = zmq.Context().socket(zmq.ROUTER)
-    socket.bind(address)
-    while True:
-        routing_id, message = socket.recv_multipart()
-        socket.send_multipart([routing_id, message])
-        if not message:
-            return
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -57,7 +41,7 @@ def draw_in_process() -> bytes:
     """The chart as a plain program draws it, warm."""
     import matplotlib.pyplot as plt
 
-    exec(CHART, {})
+    exec(CHART.code, {})
     buffer = io.BytesIO()
     plt.gcf().savefig(buffer, format="png", bbox_inches="tight")
     plt.close("all")
@@ -83,19 +67,19 @@ def alternate(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
     return samples
 
 
-def measure(client: Client, echo: zmq.Socket[Any], rounds: int) -> dict[str, list[float]]:
+def measure(client: Client, echo: Echo, rounds: int) -> dict[str, list[float]]:
     """T against the echo, then C against the chart in process."""
-
-    def ask() -> None:
-        echo.send(b"x")
-        echo.recv()
 
     def execute(code: str) -> None:
         result = client.execute(code)
         assert result.ok, result.stderr
 
-    trivial = alternate({"echo": ask, "T through warmfork": lambda: execute(TRIVIAL)}, 5 * rounds)
-    charts = alternate({"C in one warm process": draw_in_process, "C through warmfork": lambda: execute(CHART)}, rounds)
+    trivial = alternate(
+        {"echo": lambda: echo.call(TRIVIAL), "T through warmfork": lambda: execute(TRIVIAL.code)}, 5 * rounds
+    )
+    charts = alternate(
+        {"C in one warm process": draw_in_process, "C through warmfork": lambda: execute(CHART.code)}, rounds
+    )
     return trivial | charts
 
 
@@ -105,15 +89,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
     os.environ["MPLBACKEND"] = "agg"
-    with tempfile.TemporaryDirectory() as directory, embedded() as client:
-        address = f"ipc://{directory}/echo"
-        server = multiprocessing.get_context("spawn").Process(target=serve_echo, args=(address,))
-        server.start()
-        echo = zmq.Context().socket(zmq.DEALER)
-        echo.connect(address)
-        samples = measure(client, echo, rounds)
-        echo.send(b"")
-        server.join()
+    echo = Echo()
+    with embedded() as client:
+        echo.start()
+        try:
+            samples = measure(client, echo, rounds)
+        finally:
+            echo.stop()
     for name, taken in samples.items():
         print(table_row(name, taken))
     floor_t, t, floor_c, c = map(statistics.median, samples.values())

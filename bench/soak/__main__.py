@@ -35,14 +35,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def report_of(plan: run.Plan, record: run.Record) -> dict[str, Any]:
-    """Everything, as plain data."""
+def report_of(plan: run.Plan, record: run.Record, machine: dict[str, Any]) -> dict[str, Any]:
+    """Everything, as plain data; the machine as it was before the run."""
     windows, findings = run.judge(plan, record)
     samples = record.samples
     return {
         "command": ["python", "-m", "bench.soak", *sys.argv[1:]],
         "plan": {**dataclasses.asdict(plan), "settings": dict(run.SETTINGS)},
-        "facts": facts.collect(),
+        "facts": machine,
         "jobs": len(record.answers),
         "by_kind": dict(Counter(answer.kind for answer in record.answers)),
         "by_verdict": dict(Counter(answer.verdict for answer in record.answers)),
@@ -85,7 +85,8 @@ def main() -> int:
     else:
         environ = leak.environment(args.leak) if args.leak else {}
         plan = run.Plan(args.minutes * 60, args.clients, args.rate, args.seed, environ)
-        report = report_of(plan, asyncio.run(run.soak(plan)))
+        machine = facts.collect()  # its load average is of what others do, as long as ours does nothing
+        report = report_of(plan, asyncio.run(run.soak(plan)), machine)
     if args.out:
         args.out.write_text(json.dumps(report))
     tell(report)

@@ -56,7 +56,7 @@ def cpu_times() -> tuple[int, int]:
 
 def _commit() -> str:
     """The commit that is checked out, with a + where files differ from it; empty outside a repository."""
-    git = ["git", "-C", str(ROOT)]
+    git = ["git", "--no-optional-locks", "-C", str(ROOT)]  # nobody's commit waits for a measurement
     try:
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
         changes = subprocess.run(

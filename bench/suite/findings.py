@@ -22,7 +22,7 @@ class Findings:
         load: by workload and system, one entry for each repeat of each number of callers.
         renders_per_s: by workload, runs a second of one in-process floor on each CPU at the same time, by repeat.
         forks: by name (``C program``, ``bare interpreter``, ``with libraries``…), as ``floors.forks``.
-        fork_by_size: what ``bench/fork_cost.py --json`` printed (rows with ``name`` and medians), None without it.
+        fork_by_size: the rows that ``bench/fork_cost.py --json`` printed, None without them.
         cpu_s: by workload and system, CPU seconds of one job: ``job``, ``client``, and where known its parts.
         memory: by name of the process looked at.
         phases_s: by workload, median seconds of each phase of warmfork's paced calls.
@@ -35,7 +35,7 @@ class Findings:
     load: dict[str, dict[str, list[Level]]] = field(default_factory=dict)
     renders_per_s: dict[str, list[float]] = field(default_factory=dict)
     forks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    fork_by_size: Any = None
+    fork_by_size: list[dict[str, Any]] | None = None
     cpu_s: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     memory: dict[str, dict[str, int | None]] = field(default_factory=dict)
     phases_s: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -49,6 +49,11 @@ class Findings:
     def callers(self, letter: str, system: str) -> list[int]:
         """The numbers of callers that were measured, in order."""
         return sorted({level.callers for level in self.load.get(letter, {}).get(system, [])})
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been measured yet."""
+        return not (self.paced or self.load or self.forks or self.cpu_s or self.memory)
 
     def as_json(self) -> dict[str, Any]:
         """As plain nested data."""

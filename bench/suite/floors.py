@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import zmq
 from bench.suite.floor_process import serve_echo, serve_floor
-from bench.suite.systems import ROOT, Done, Unavailable, WrongAnswer, check, child_environment
+from bench.suite.systems import ECHO, FLOOR, ROOT, Done, Unavailable, WrongAnswer, check, child_environment
 from bench.suite.workloads import Workload
 
 _HERE: Final = Path(__file__).resolve().parent
@@ -73,7 +73,7 @@ class FloorProcess:
 class InProcess:
     """The floor of each workload, in a process for each, so that none warms or burdens another's caches."""
 
-    name = "in process"
+    name = FLOOR
     callers_max = 1
     costly = False
 
@@ -124,7 +124,7 @@ class InProcess:
 class Echo:
     """One byte to another process and back, DEALER to ROUTER over ipc: the floor of every request."""
 
-    name = "echo"
+    name = ECHO
     callers_max = 1
     costly = False
 
@@ -186,8 +186,8 @@ def c_forks(times: int = _FORKS) -> list[float]:
     return [int(word) / 1e9 for word in ended.stdout.split()]
 
 
-def fork_cost_by_size(*, quick: bool) -> Any:
-    """What ``bench/fork_cost.py --json`` prints: the price of a fork against the size of the template.
+def fork_cost_by_size(*, quick: bool) -> list[dict[str, Any]]:
+    """What ``bench/fork_cost.py --json`` prints: the price of a fork against the size of the template; quick, of one kind.
 
     Raises:
         Unavailable: there is no such program, or it did not end well.
@@ -195,7 +195,7 @@ def fork_cost_by_size(*, quick: bool) -> Any:
     program = ROOT / "bench" / "fork_cost.py"
     if not program.exists():
         raise Unavailable("bench/fork_cost.py is not there")
-    arguments = ["--json", *(("--rounds", "5", "--megabytes", "0", "1024") if quick else ())]
+    arguments = ["--json", *(("--rounds", "3", "--megabytes", "0", "1024", "--kinds", "small") if quick else ())]
     environment = child_environment()
     environment["PYTHONPATH"] = os.pathsep.join(
         [environment["PYTHONPATH"], *(str(ROOT / name) for name in ("daemon", "worker"))]
@@ -214,6 +214,7 @@ def fork_cost_by_size(*, quick: bool) -> Any:
     if ended.returncode:
         raise Unavailable(" ".join(ended.stderr.split()[-30:]) or f"bench/fork_cost.py ended with {ended.returncode}")
     try:
-        return json.loads(ended.stdout)
+        rows: list[dict[str, Any]] = json.loads(ended.stdout)
+        return rows
     except ValueError:
         raise Unavailable("bench/fork_cost.py --json printed no JSON") from None

@@ -11,7 +11,7 @@ from typing import Final
 from bench.suite.findings import Findings, Samples
 from bench.suite.floors import FloorProcess
 from bench.suite.plan import Plan
-from bench.suite.systems import Done, System
+from bench.suite.systems import ECHO, FLOOR, LIGHT_OFF, OURS, Done, System
 from bench.suite.workloads import CHARTS, Workload
 
 from warmfork.cli.bench_load import Answer, Level, Load
@@ -22,8 +22,6 @@ LoadOf = Callable[[Workload, int, float], Level]
 
 _WARM_UP_CALLS: Final = 4
 _ROUNDS_MIN: Final = 3
-OURS: Final = "warmfork"
-FLOOR: Final = "in process"
 REST: Final = "client and way"
 """What of a round trip is in no phase: packing, sending, verifying, and waking up on both sides."""
 
@@ -102,7 +100,7 @@ def measure_paced(
     turns = {
         system.name: plan.costly_turns[letter] if system.costly else plan.slow_turns[letter]
         for system in systems
-        if system.name not in (OURS, FLOOR, "echo", "warmfork, light")
+        if system.name not in (OURS, FLOOR, ECHO)
     }
     rounds = Rounds(workload, systems, turns, draw)
     rounds.run(plan.rounds[letter], plan.budget_s[letter], plan.pause_s)
@@ -154,7 +152,9 @@ def _has_turn(plan: Plan, workload: Workload, system: System, callers: int, repe
         return False
     if system.costly:
         return callers in plan.few_callers and not repeat
-    return system.name == OURS or not workload.formats or callers in plan.few_callers
+    if system.name in (OURS, LIGHT_OFF):
+        return True
+    return callers in (plan.few_callers if workload.formats else plan.rival_callers)
 
 
 def measure_renders(findings: Findings, plan: Plan, workload: Workload, cpus: int) -> None:

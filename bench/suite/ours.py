@@ -1,12 +1,14 @@
-"""warmfork itself: a private daemon as users start it, with the guard on."""
+"""warmfork itself: private daemons as users start them, with the guard on."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from bench.suite.systems import Done, Unavailable, WrongAnswer, check
+from bench.suite.systems import ASYNCIO, LIGHT_OFF, OURS, Done, Unavailable, WrongAnswer, check
 from bench.suite.workloads import Workload
 
 from warmfork import AsyncClient, Client
@@ -14,22 +16,61 @@ from warmfork.cli.bench_load import Level, phases_of
 from warmfork.embedding import EmbeddedDaemon
 from warmfork.results import Result
 
+SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({OURS: {}, LIGHT_OFF: {"pool.light": "off"}})
+"""Of each daemon, by the name that its rows have in the tables."""
+
+_SETTLE_S: Final = 60.0
+_LOOK_S: Final = 0.05
+
 
 class Daemon:
-    """The one daemon that all of our ways to call it share; it has the templates ``science`` and ``light``."""
+    """A private daemon.
 
-    def __init__(self) -> None:
-        self._daemon = EmbeddedDaemon(settings={"templates.light.base": "none"})
-        self.start_s = 0.0
+    Args:
+        settings: by dotted key, as for ``EmbeddedDaemon``.
+
+    Attributes:
+        start_s: seconds until it served.
+        settled_s: seconds from its start until it was at rest.
+        client: connected to it; None while it does not run.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = dict(settings)
+        self._daemon = EmbeddedDaemon(settings=settings)
+        self.start_s = self.settled_s = 0.0
         self.client: Client | None = None
 
     def start(self) -> None:
-        """Start it, once."""
-        if self.client is None:
-            started_s = time.perf_counter()
-            self._daemon.start()
-            self.start_s = time.perf_counter() - started_s
+        """Start it and wait until it is at rest. Raises EmbeddedStartFailed, and Unavailable where it does not settle."""
+        started_s = time.perf_counter()
+        self._daemon.start()
+        self.start_s = time.perf_counter() - started_s
+        try:
             self.client = Client(self._daemon.address, key=self._daemon.key)
+            self._settle()
+        except BaseException:
+            self.stop()
+            raise
+        self.settled_s = time.perf_counter() - started_s
+
+    def _settle(self) -> None:
+        due_s = time.perf_counter() + _SETTLE_S
+        while reason := why_unsettled(self.status()):
+            if time.perf_counter() > due_s:
+                raise Unavailable(f"the daemon is not at rest after {_SETTLE_S:g} s: {reason}")
+            time.sleep(_LOOK_S)
+
+    def facts(self) -> dict[str, Any]:
+        """How it was started, what it guards with and which templates it has."""
+        status = self.status()
+        return {
+            "settings": self.settings,
+            "start_s": self.start_s,
+            "settled_s": self.settled_s,
+            "guard": status["guard"],
+            "templates": status["templates"],
+        }
 
     @property
     def pid(self) -> int:
@@ -54,42 +95,50 @@ class Daemon:
         self._daemon.stop()
 
 
+def why_unsettled(status: Mapping[str, Any]) -> str:
+    """Empty when every template has settled and has its idle workers; else what is not so. Light workers come last of all."""
+    for row in status["templates"]:
+        if not row["settled"]:
+            return f"template {row['name']} has not settled {row['problem']}".rstrip()
+        if row["idle"] < row["wanted_idle"]:
+            return f"template {row['name']} has {row['idle']} of {row['wanted_idle']} idle workers"
+    return ""
+
+
 class Warmfork:
-    """``Client.execute`` from threads."""
+    """``Client.execute`` from threads, on a daemon of its own.
+
+    Args:
+        name: which settings the daemon has.
+    """
 
     callers_max = 64
     costly = False
 
-    def __init__(self, daemon: Daemon, name: str = "warmfork", template: str | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._daemon = daemon
-        self._template = template
+        self.daemon = Daemon(SETTINGS[name])
 
     def start(self) -> None:
-        """Start the daemon; Unavailable where it has no such template."""
-        self._daemon.start()
-        assert self._daemon.client is not None
-        names = {template["name"] for template in self._daemon.status()["templates"]}
-        if self._template is not None and self._template not in names:
-            raise Unavailable(f"the daemon has no template {self._template}")
+        """Start the daemon. Raises as ``Daemon.start``."""
+        self.daemon.start()
 
     def call(self, workload: Workload) -> Done:
         """One job, its charts verified."""
-        assert self._daemon.client is not None
+        assert self.daemon.client is not None
         started_s = time.perf_counter()
-        result = self._daemon.client.execute(
-            workload.code, formats=workload.formats or ("png",), template=self._template
-        )
+        result = self.daemon.client.execute(workload.code, formats=workload.formats or ("png",))
         return _done(workload, result, time.perf_counter() - started_s, self.name)
 
     def stop(self) -> None:
-        """The daemon is ended by whoever made it."""
+        """End the daemon."""
+        self.daemon.stop()
 
 
 class AsyncWarmfork:
     """``AsyncClient.execute`` from tasks of one event loop, all over one connection; for load alone."""
 
-    name = "warmfork, asyncio"
+    name = ASYNCIO
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -98,23 +147,27 @@ class AsyncWarmfork:
         """As ``bench_load.Load``, with tasks for callers."""
         return asyncio.run(self._load(workload, callers, seconds))
 
-    async def _load(self, workload: Workload, callers: int, seconds: float) -> Level:
+    async def _load(self, workload: Workload, callers: int, for_s: float) -> Level:
         taken_s: list[float] = []
+        phases_s: dict[str, list[float]] = {}
         async with self._daemon.async_client() as client:
             await client.execute("")
             begun_s = time.perf_counter()
-            due_s = begun_s + seconds
+            due_s = begun_s + for_s
 
             async def call_until_due() -> None:
                 while time.perf_counter() < due_s:
                     started_s = time.perf_counter()
                     result = await client.execute(workload.code, formats=workload.formats or ("png",))
-                    _done(workload, result, 0.0, self.name)
-                    taken_s.append(time.perf_counter() - started_s)
+                    done = _done(workload, result, time.perf_counter() - started_s, self.name)
+                    taken_s.append(done.seconds)
+                    for phase, seconds in done.phases_s.items():
+                        phases_s.setdefault(phase, []).append(seconds)
 
             await asyncio.gather(*(call_until_due() for _ in range(callers)))
             ended_s = time.perf_counter()
-        return Level(callers, ended_s - begun_s, tuple(taken_s), {"ok": len(taken_s)}, {})
+        phases = {phase: tuple(values) for phase, values in phases_s.items()}
+        return Level(callers, ended_s - begun_s, tuple(taken_s), {"ok": len(taken_s)}, phases)
 
 
 def _done(workload: Workload, result: Result, seconds: float, name: str) -> Done:

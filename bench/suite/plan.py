@@ -21,6 +21,7 @@ class Plan:
         costly_turns: by workload, every how many rounds those have one that cost near a second.
         callers: by workload under load, the levels for ours.
         few_callers: the levels for what cannot keep up: costly systems, and every alternative with charts.
+        rival_callers: the levels for the other alternatives without charts.
         load_s: by workload under load, how long one level sends new jobs.
         repeats: of each level.
         limit_s: when to begin nothing more: what is left is listed as not measured.
@@ -35,6 +36,7 @@ class Plan:
     costly_turns: Mapping[str, int]
     callers: Mapping[str, tuple[int, ...]]
     few_callers: tuple[int, ...]
+    rival_callers: tuple[int, ...]
     load_s: Mapping[str, float]
     repeats: int
     limit_s: float
@@ -63,9 +65,10 @@ FULL: Final = Plan(
     costly_turns=_counts(T=100, N=25, D=25, C=11, S=16, Z=16, P=12),
     callers=MappingProxyType({"T": (1, 2, 4, 8, 16, 64), "C": (1, 2, 4, 8, 16, 64)}),
     few_callers=(1, 4),
+    rival_callers=(1, 4, 16),
     load_s=_map(T=1.5, C=3.0),
     repeats=3,
-    limit_s=1_440.0,
+    limit_s=1_140.0,
     cpu_jobs=_counts(T=400, C=30),
 )
 
@@ -78,6 +81,7 @@ QUICK: Final = Plan(
     costly_turns=_counts(T=60, N=12, D=12, C=6, S=4, Z=4, P=4),
     callers=MappingProxyType({"T": (1, 4, 64), "C": (1, 4)}),
     few_callers=(1, 4),
+    rival_callers=(1, 4),
     load_s=_map(T=0.6, C=1.0),
     repeats=1,
     limit_s=140.0,

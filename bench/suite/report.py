@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.suite.findings import Findings, pooled
-from bench.suite.targets import FLOOR, LIGHT, OURS, Outcome
+from bench.suite.systems import ASYNCIO, ECHO, FLOOR, LIGHT_OFF, OURS
+from bench.suite.targets import Outcome
 from bench.suite.workloads import ALL
 
 from warmfork.cli.bench_stats import Ratio, median, milliseconds, summarize
 
 _MIB: Final = 1 << 20
-_CURVES: Final = (OURS, "warmfork, asyncio", LIGHT, "forkserver", "ProcessPoolExecutor")
+_CURVES: Final = (OURS, ASYNCIO, LIGHT_OFF, "forkserver", "ProcessPoolExecutor")
+_PHASE_CALLERS: Final = 4
 
 
 def markdown(findings: Findings, outcomes: Sequence[Outcome], plots: Sequence[str], *, quick: bool) -> str:
@@ -27,7 +29,13 @@ def markdown(findings: Findings, outcomes: Sequence[Outcome], plots: Sequence[st
         _section("Memory, MiB", _memory_table(findings)),
         _section("Bare forks, ms", _fork_table(findings)),
         _section("A fork against the size of the template (bench/fork_cost.py)", _size_table(findings)),
-        _section("Phases of one job, medians in ms", _phase_table(findings)),
+        _section("Phases of one paced job, medians in ms", _phase_table(findings)),
+        *(
+            _section(
+                f"Phases of {letter} with {_PHASE_CALLERS} callers, medians in ms", _loaded_phases(findings, letter)
+            )
+            for letter in findings.load
+        ),
         _section("Pixels against the floor's", _pixel_table(findings)),
     ]
     if findings.skipped:
@@ -90,11 +98,16 @@ def _head(findings: Findings, *, quick: bool) -> str:
             f"{facts['cpus']} CPUs ({facts['cpu_model']}{', virtual' if facts['virtual'] else ''}), "
             f"{facts['memory_bytes'] / (1 << 30):.0f} GiB, Linux {facts['kernel']}, {facts['libc']}, Python {facts['python']}.",
             f"{versions}.",
-            f"Load average before: {load}; idle just before: {facts['idle_before']:.0%}. "
-            f"Ready after {facts['start_s']:.2f} s.",
+            f"Load average before: {load}; idle just before: {facts['idle_before']:.0%}.",
+            *(_daemon_line(name, daemon) for name, daemon in facts.get("daemons", {}).items()),
             "",
         ]
     )
+
+
+def _daemon_line(name: str, daemon: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{key} = {value}" for key, value in daemon["settings"].items()) or "as shipped"
+    return f"Daemon of {name!r}: {settings}; ready after {daemon['start_s']:.2f} s, at rest after {daemon['settled_s']:.2f} s."
 
 
 def _section(title: str, lines: Sequence[str]) -> str:
@@ -142,7 +155,7 @@ def _number(value: float) -> str:
 def _paced_table(findings: Findings) -> list[str]:
     rows = []
     for letter, samples in findings.paced.items():
-        floor = samples.get("echo") or samples.get(FLOOR)
+        floor = samples.get(ECHO) or samples.get(FLOOR)
         for name, values in sorted(samples.items(), key=_speed):
             if not values:
                 continue
@@ -210,17 +223,33 @@ def _size_table(findings: Findings) -> list[str]:
     columns = ("cpu_ms", "wall_ms", "fork_ms", "faults")
     rows = [
         [str(row["name"]), *(_number(float(row[column])) if column in row else "-" for column in columns)]
-        for row in (findings.fork_by_size if isinstance(findings.fork_by_size, list) else [])
+        for row in findings.fork_by_size or []
     ]
     return _table(["template", "CPU ms", "wall ms", "fork call ms", "page faults"], rows)
 
 
 def _phase_table(findings: Findings) -> list[str]:
-    found = {letter: phases for letter, phases in findings.phases_s.items() if phases}
+    return _phases({letter: phases for letter, phases in findings.phases_s.items() if phases})
+
+
+def _loaded_phases(findings: Findings, letter: str) -> list[str]:
+    """Of each system that tells its phases, over the repeats of one level together."""
+    found: dict[str, dict[str, float]] = {}
+    for name in findings.load[letter]:
+        samples: dict[str, list[float]] = {}
+        for level in findings.levels(letter, name, _PHASE_CALLERS):
+            for phase, values in level.phases_s.items():
+                samples.setdefault(phase, []).extend(values)
+        if samples:
+            found[name] = {phase: median(values) for phase, values in samples.items() if values}
+    return _phases(found)
+
+
+def _phases(found: Mapping[str, Mapping[str, float]]) -> list[str]:
     names = list(dict.fromkeys(name for phases in found.values() for name in phases))
     rows = [
-        [letter, *(milliseconds(phases[name]) if name in phases else "-" for name in names)]
-        for letter, phases in found.items()
+        [what, *(milliseconds(phases[name]) if name in phases else "-" for name in names)]
+        for what, phases in found.items()
     ]
     return _table(["", *names], rows)
 

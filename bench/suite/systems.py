@@ -12,6 +12,14 @@ from bench.suite.workloads import Workload
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
+OURS: Final = "warmfork"
+"""As it is shipped: code that needs no library runs in light workers."""
+LIGHT_OFF: Final = "warmfork, light off"
+"""The same with ``pool.light`` off: every job runs in a worker of the template ``science``."""
+ASYNCIO: Final = "warmfork, asyncio"
+ECHO: Final = "echo"
+FLOOR: Final = "in process"
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -71,6 +79,12 @@ def check(workload: Workload, done: Done, name: str) -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """Of processes that need the checkout: this one's, and where to find it."""
+    """Of processes that need the checkout: this one's, where to find it, and what keeps their libraries from having threads."""
     paths = [str(ROOT), str(ROOT / "client"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "MPLBACKEND": "agg"}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "MPLBACKEND": "agg",
+        # As in warmfork's templates: pyarrow, which pandas loads where it is installed, starts a thread without it.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }

@@ -7,17 +7,22 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from bench.suite import floors
 from bench.suite.findings import Findings
 from bench.suite.floors import InProcess
-from bench.suite.ours import Daemon
+from bench.suite.ours import Daemon, Warmfork
 from bench.suite.plan import Plan
 from bench.suite.resources import Memory, busiest, children_cpu_s, daemon_cpu_s, memory_of, processes, rest
 from bench.suite.systems import System, Unavailable
 from bench.suite.workloads import ALL, HOLD, Workload
+
+from warmfork.wire.records import TEMPLATE_DEFAULT
+
+IDLE: Final = "warmfork, idle worker"
+IDLE_LIGHT: Final = "warmfork, idle light worker"
 
 _LOOK_S: Final = 0.05
 _SLOW_SHARE: Final = 10
@@ -26,7 +31,7 @@ _IDLE_LOOKED_AT: Final = 3
 
 
 def measure_cpu(
-    findings: Findings, plan: Plan, workload: Workload, systems: Sequence[System], daemon: Daemon, floor: InProcess
+    findings: Findings, plan: Plan, workload: Workload, systems: Sequence[System], floor: InProcess
 ) -> None:
     """CPU seconds of one job of each system, jobs one after the other without a pause.
 
@@ -35,12 +40,14 @@ def measure_cpu(
     """
     found = findings.cpu_s.setdefault(workload.letter, {})
     for system in systems:
-        ours = system.name.startswith("warmfork")
-        jobs = plan.cpu_jobs[workload.letter] // (1 if ours else _SLOW_SHARE)
+        daemon = system.daemon if isinstance(system, Warmfork) else None
+        jobs = plan.cpu_jobs[workload.letter] // (1 if daemon else _SLOW_SHARE)
         try:
-            found[system.name] = _cpu_of(system, workload, max(jobs, _JOBS_MIN), daemon if ours else None)
+            found[system.name] = _cpu_of(system, workload, max(jobs, _JOBS_MIN), daemon)
         except Exception as problem:
             findings.skipped[f"{system.name}, CPU of {workload.letter}"] = f"{type(problem).__name__}: {problem}"
+    for _ in range(_JOBS_MIN):  # its process may be new, and a first run is cold
+        floor.call(workload)
     found[floor.name] = {
         "job": floor.cpu_of(workload, max(plan.cpu_jobs[workload.letter] // 2, _JOBS_MIN)),
         "client": 0.0,
@@ -67,13 +74,14 @@ def _cpu_of(system: System, workload: Workload, jobs: int, daemon: Daemon | None
 
 def measure_memory(findings: Findings, systems: Sequence[System], daemon: Daemon, floor: InProcess) -> None:
     """Memory of the daemon, of idle workers, of a process that holds a chart in each system, and of the floor."""
-    idle = [
-        memory_of(worker["pid"])
-        for worker in daemon.status()["workers"]["list"]
-        if worker["state"] == "idle" and worker["template"] != "light"
-    ][:_IDLE_LOOKED_AT]
-    if idle:
-        findings.memory["warmfork, idle worker"] = _median_of(idle)
+    rest()
+    status = daemon.status()
+    for what, light in ((IDLE, False), (IDLE_LIGHT, True)):
+        idle = [memory_of(pid) for pid in idle_workers(status, light=light)[:_IDLE_LOOKED_AT]]
+        if idle:
+            findings.memory[what] = _median_of(idle)
+        else:
+            findings.skipped[what] = "there is none"
     findings.memory["warmfork, daemon"] = dataclasses.asdict(memory_of(daemon.pid))
     floor.call(ALL["C"])
     findings.memory[f"{floor.name}, C"] = dataclasses.asdict(memory_of(floor.process_of(ALL["C"]).pid))
@@ -85,6 +93,13 @@ def measure_memory(findings: Findings, systems: Sequence[System], daemon: Daemon
             continue
         if most is not None:
             findings.memory[f"{system.name}, running C"] = dataclasses.asdict(most)
+
+
+def idle_workers(status: Mapping[str, Any], *, light: bool) -> list[int]:
+    """Process ids of what waits in the default template, or in its light companion."""
+    names = {row["name"] for row in status["templates"] if row["light"]} if light else {TEMPLATE_DEFAULT}
+    rows = status["workers"]["list"]
+    return [row["pid"] for row in rows if row["state"] == "idle" and row["template"] in names]
 
 
 def _while_held(system: System) -> Memory | None:

@@ -21,11 +21,21 @@ def frames_of(reply: ResultReply) -> Frames:
     """A result as frames; where it cannot be written down, a result that says so: one job's loss, never the daemon's."""
     try:
         return encode_reply(reply)
-    except ProtocolError as problem:
-        log.error("reply not written", extra=told(job=reply.id.hex(), problem=problem))
-        message = f"The job ended as {reply.verdict}, but its result could not be written down: {problem}."
+    except Exception as problem:  # a limit of the protocol, or no memory
+        log.exception("reply not written", extra=told(job=reply.id.hex(), problem=problem))
+        why = str(problem) or type(problem).__name__
+        message = f"The job ended as {reply.verdict}, but its result could not be written down: {why}."
         error = ErrorInfo("NotSent", message[:_MESSAGE_CHARS_MAX])
         return encode_reply(ResultReply(reply.id, "lost", error=error, retry_safe=False))
+
+
+def not_composed(job_id: bytes, verdict: Verdict, problem: Exception) -> ResultReply:
+    """The reply to a job whose result could not be put together, for lack of memory say."""
+    message = (
+        f"The job ended as {verdict}, but its result could not be put together ({type(problem).__name__}). "
+        "It ran: a retry is not safe if it has effects outside."
+    )
+    return ResultReply(job_id, "lost", error=ErrorInfo("NotComposed", message), retry_safe=False)
 
 
 def not_delivered(job_id: bytes, verdict: Verdict) -> Frames:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from warmfork.errors import ProtocolError
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.job import Job
 from warmfork_daemon.logs import told
@@ -74,10 +73,11 @@ class Dispatcher:
             try:
                 if not self._runner.run(worker, job):
                     self._queue.put_back(job)
-            except ProtocolError as problem:  # one job's loss, never the daemon's
-                log.error("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
+            except Exception as problem:  # one job's loss, never the daemon's, and no other job's
+                log.exception("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
                 self._pools.of(worker).retire(worker)
-                self._answer(job, "lost", "NotSent", f"The job could not be sent to a worker: {problem}.")
+                why = str(problem) or type(problem).__name__
+                self._answer(job, "lost", "NotSent", f"The job could not be sent to a worker: {why}. It did not run.")
 
     def dispatch_soon(self) -> None:
         """Dispatch once whoever calls has returned: a job that ends makes room, and often nothing else says so."""

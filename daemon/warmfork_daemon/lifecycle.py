@@ -64,7 +64,7 @@ class GenerationEvent(enum.Enum):
     """What happens to a generation.
 
     CAME_UP: the template says that it is ready. PROVED: the probes were refused. REFUSED: one was not. ENDED: its process is
-    gone. START: it is started again. REPLACED: a newer one serves. EMPTY: no worker of a draining one is busy. STOP: the
+    gone. START: it is started again. REPLACED: a newer one serves. EMPTY: a draining one has no worker any more. STOP: the
     daemon stops.
     """
 
@@ -139,7 +139,6 @@ GENERATION: Final[Mapping[tuple[GenerationState, GenerationEvent], GenerationSta
         (_G.STARTING, _GE.CAME_UP): _G.READY,
         (_G.STARTING, _GE.ENDED): _G.FAILED,
         (_G.STARTING, _GE.STOP): _G.CLOSED,
-        (_G.STARTING, _GE.REPLACED): _G.CLOSED,
         (_G.READY, _GE.PROVED): _G.SERVING,
         (_G.READY, _GE.REFUSED): _G.FAILED,
         (_G.READY, _GE.ENDED): _G.FAILED,
@@ -153,7 +152,6 @@ GENERATION: Final[Mapping[tuple[GenerationState, GenerationEvent], GenerationSta
         (_G.DRAINING, _GE.STOP): _G.CLOSED,
         (_G.FAILED, _GE.START): _G.STARTING,
         (_G.FAILED, _GE.ENDED): _G.FAILED,
-        (_G.FAILED, _GE.REPLACED): _G.CLOSED,
         (_G.FAILED, _GE.STOP): _G.CLOSED,
         (_G.CLOSED, _GE.ENDED): _G.CLOSED,
         (_G.CLOSED, _GE.STOP): _G.CLOSED,

@@ -27,14 +27,18 @@ _LOOKS_A_RELEASE: Final = 40
 _RELEASE_S: Final = 1.0
 
 
-def watch_piles(reactor: Reactor, frontend: Frontend, intake: Intake, runner: JobRunner, config: Config) -> None:
-    """Watch this daemon from now on; its size now is what it needs for itself."""
+def watch_piles(
+    reactor: Reactor, frontend: Frontend, intake: Intake, runner: JobRunner, config: Callable[[], Config]
+) -> None:
+    """Watch this daemon from now on, by the configuration of the moment; its size now is what it needs for itself."""
 
     def accounted() -> int:
         running = sum(job.input_bytes for job, _ in runner.running_jobs)
         return intake.queue.bytes + running + frontend.outbox.bytes + intake.recent_bytes
 
-    excess_max = PILE_BYTES_MAX + config.pool.running_max * config.limits.reply_bytes_max
+    def excess_max() -> int:
+        return PILE_BYTES_MAX + config().pool.running_max * config().limits.reply_bytes_max
+
     PileWatch(reactor, frontend.connections, accounted, intake.waiting, excess_max)
 
 
@@ -49,7 +53,7 @@ class PileWatch:
         connections: to be cut.
         accounted: bytes that the daemon holds and knows of.
         waiting: the peers that wait for a job.
-        excess_max: bytes beyond those, and beyond what the process had at the start, that are let be.
+        excess_max: gives the bytes beyond those, and beyond what the process had at the start, that are let be.
     """
 
     INTERVAL_S: Final = 0.25
@@ -60,7 +64,7 @@ class PileWatch:
         connections: Connections,
         accounted: Callable[[], int],
         waiting: Callable[[], Container[PeerName | None]],
-        excess_max: int,
+        excess_max: Callable[[], int],
     ) -> None:
         self._reactor = reactor
         self._connections = connections
@@ -73,7 +77,7 @@ class PileWatch:
 
     def _look(self) -> None:
         excess = resident_bytes() - self._floor - self._accounted()
-        if excess <= self._excess_max:
+        if excess <= self._excess_max():
             self._looks_in_vain = 0
         elif self._cut(excess):
             self._reactor.call_later(_RELEASE_S, release_memory)  # once ZeroMQ has let go of it
@@ -84,7 +88,7 @@ class PileWatch:
             self._looks_in_vain += 1
 
     def _cut(self, excess: int) -> int:
-        if excess > 2 * self._excess_max:
+        if excess > 2 * self._excess_max():
             return self._connections.cut_silent()
         return self._connections.cut_silent(sending=True) or self._connections.cut_silent(self._waiting())
 

@@ -10,8 +10,7 @@ import itertools
 import logging
 import os
 import secrets
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.logs import told
 from warmfork_daemon.pool_events import PoolEvents
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
+from warmfork_daemon.roster import Roster
 from warmfork_daemon.template_keeper import KeeperEvents, TemplateKeeper
 from warmfork_daemon.templates import TemplateSpec
 from warmfork_daemon.worker import Worker, make_worker, pid_of
@@ -52,6 +52,8 @@ class WorkerPool:
 
     Attributes:
         spec, generation: as given.
+        roster: its workers.
+        orders: what its template is started with, to be compared with what a new configuration asks for.
         state: where this generation is in its life.
         started_s: when it was made, by the monotonic clock.
         keeper: of the template's process; its state can be read there.
@@ -79,11 +81,12 @@ class WorkerPool:
         self._slots_dir = slots_dir
         self._events = events
         self._ids = itertools.count(1)
-        self._workers: dict[int, Worker] = {}
-        self._idle: deque[Worker] = deque()
+        self.roster = Roster()
+        self.orders: object = None
         self._replenish_timer: Timer | None = None
         self._failures = 0
         self._closing = False
+        self._gone: Callable[[], None] | None = None
         self.spec = spec
         self.keeper = TemplateKeeper(
             reactor,
@@ -104,31 +107,6 @@ class WorkerPool:
         self.settled = False
         self.heap_bytes, self.heap_detail = 0, ""
 
-    @property
-    def workers(self) -> list[Worker]:
-        """All that are not gone."""
-        return list(self._workers.values())
-
-    @property
-    def idle_count(self) -> int:
-        """How many wait for a job."""
-        return len(self._idle)
-
-    @property
-    def busy_count(self) -> int:
-        """How many run one."""
-        return sum(worker.state is State.BUSY for worker in self._workers.values())
-
-    def owing_s(self) -> float:
-        """For how long the living template has owed the oldest fork that it was asked for; 0 where it owes none."""
-        asked = [worker.asked_s for worker in self._workers.values() if worker.state is State.FORKING]
-        return monotonic_s() - min(asked) if asked else 0.0
-
-    def forgive(self) -> None:
-        """Count what the template owes from now on: the daemon itself, or the machine, stood still."""
-        for worker in self._workers.values():
-            worker.asked_s = worker.stepped_s = monotonic_s()
-
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
         mounted = any(layer.active for layer in self.keeper.layers if layer.name == "namespaces")
@@ -140,11 +118,8 @@ class WorkerPool:
 
     def take_idle(self) -> Worker | None:
         """The idle worker that has waited longest, busy from now on; None when there is none."""
-        if not self._idle:
-            return None
-        worker = self._idle.popleft()
-        worker.advance(WorkerEvent.TAKEN)
-        if not self._idle:
+        worker = self.roster.take_idle()
+        if worker is not None and not self.roster.idle_count:
             self.replenish_later(_EMPTY_S)  # long jobs may have taken all: the next one should not wait for a fork
         return worker
 
@@ -173,11 +148,8 @@ class WorkerPool:
             self._replenish_timer = None
         if self.keeper.info is None or self._closing or self.state is GenerationState.DRAINING:
             return
-        waiting = (State.FORKING, State.ENTERING, State.IDLE)
-        coming = sum(worker.state in waiting and not worker.cold for worker in self._workers.values())
-        missing = self.spec.idle_workers - coming
         try:
-            for _ in range(missing):
+            for _ in range(self.spec.idle_workers - self.roster.coming_count):
                 self._fork()
         except OSError as problem:
             self._fall_short(f"no worker can be forked: {problem}")
@@ -186,7 +158,7 @@ class WorkerPool:
         limits = self._config.limits
         worker, fds = make_worker(next(self._ids), secrets.token_hex(8), limits.stdout_bytes, limits.stderr_bytes)
         worker.asked_s = monotonic_s()
-        self._workers[worker.worker_id] = worker
+        self.roster.add(worker)
         self.forks += 1
         self.keeper.send(control.Fork(worker.worker_id, worker.slot), fds)
 
@@ -204,9 +176,10 @@ class WorkerPool:
         if isinstance(record, control.Forked):
             self._on_forked(record, fds)
         elif isinstance(record, control.ForkFailed):
-            worker = self._workers.pop(record.worker_id, None)
+            worker = self.roster.get(record.worker_id)
             if worker is not None:
                 worker.advance(WorkerEvent.FORK_FAILED)
+                self.roster.remove(worker)
                 worker.close()
             self._fall_short(f"the template cannot fork: {record.message}")
             self._tell_if_drained()
@@ -229,14 +202,12 @@ class WorkerPool:
         log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, heap=record.heap_detail))
         self.settled = True
         self.heap_bytes, self.heap_detail = record.heap_bytes, record.heap_detail
-        for worker in self._workers.values():
-            # One that is still FORKING is forked after this, or its Forked had come first: the socket keeps the order.
-            worker.cold = worker.state in (State.ENTERING, State.IDLE)
+        self.roster.mark_cold()
         self.replenish_later(self._config.pool.fork_delay_ms / 1000)
         self._events.idle()
 
     def _on_forked(self, record: control.Forked, fds: list[int]) -> None:
-        worker = self._workers.get(record.worker_id)
+        worker = self.roster.get(record.worker_id)
         pid = pid_of(fds[0]) if len(fds) == 2 else -1
         if worker is None or worker.state is not State.FORKING or pid < 0:
             for fd in fds:
@@ -245,7 +216,7 @@ class WorkerPool:
                 worker.channel.close()  # out of descriptors: the worker leaves at the end of its channel, and is reaped
             return
         worker.pidfd, worker.work_fd = fds
-        worker.heap_bytes = self.heap_bytes  # 0 before the template has settled; the socket keeps the order
+        worker.heap_bytes = record.heap_bytes  # not ours: the heap moves a while before the template has settled
         worker.pid = pid  # the record's is the one inside the template's pid namespace
         worker.advance(WorkerEvent.FORKED)
         if self.state is GenerationState.DRAINING:
@@ -255,6 +226,9 @@ class WorkerPool:
     def _on_channel(self, worker: Worker) -> None:
         if worker.state is State.BUSY:
             self._events.channel(worker)
+            return
+        if worker.state is State.ENDING:  # killed in the middle of its report: what is left of that is nobody's
+            self._reactor.unwatch(worker.channel.fileno())
             return
         try:
             data = worker.channel.recv(_READY_BYTES)
@@ -278,15 +252,14 @@ class WorkerPool:
         self.shortage = ""
         self._events.entered(worker)
         worker.advance(WorkerEvent.ENTERED)
-        self._idle.append(worker)
-        cold = next((one for one in self._idle if one.cold), None)
+        self.roster.stands_by(worker)
+        cold = self.roster.find_cold()
         if cold is not None and not worker.cold:
-            self._idle.remove(cold)
             self._give_up(cold)
         self._events.idle()
 
     def _on_exited(self, record: control.Exited) -> None:
-        worker = self._workers.get(record.worker_id)
+        worker = self.roster.get(record.worker_id)
         if worker is None:
             return
         worker.status = record.status
@@ -305,8 +278,6 @@ class WorkerPool:
         wrote = worker.stderr.output.text().head.decode("utf-8", "replace").strip()[-2_000:]
         about = {"worker": worker.pid, "state": worker.state.value, "status": worker.status, "stderr": wrote or None}
         log.error("worker died without a job", extra=told(template=self.spec.name, **about))
-        if worker in self._idle:
-            self._idle.remove(worker)
         entering = worker.state is State.ENTERING
         self._forget(worker)
         if entering:
@@ -317,14 +288,10 @@ class WorkerPool:
     def _forget(self, worker: Worker) -> None:
         worker.advance(WorkerEvent.REAPED)
         self._close(worker)
-        del self._workers[worker.worker_id]
+        self.roster.remove(worker)
         if self.keeper.pid is not None:
             self.keeper.send(control.Release(worker.worker_id))
         self._tell_if_drained()
-
-    def holds(self, worker: Worker) -> bool:
-        """Whether this worker is one of this pool's."""
-        return self._workers.get(worker.worker_id) is worker
 
     def advance(self, event: GenerationEvent) -> None:
         """Take the step that the table has for this event. Raises ImpossibleStep."""
@@ -339,18 +306,23 @@ class WorkerPool:
     def drain(self) -> None:
         """A newer generation serves: let the busy workers finish, end the others, fork no more."""
         self.advance(GenerationEvent.REPLACED)
-        self._idle.clear()
-        for worker in self.workers:
+        for worker in self.roster.every:
             if worker.state in (State.IDLE, State.ENTERING):
                 self._give_up(worker)
         self._tell_if_drained()
 
+    def give_up_entering(self, worker: Worker) -> None:
+        """Kill a worker that does not become idle, and let another come in its place, later and later."""
+        self._give_up(worker)
+        self._back_off()
+
     def _give_up(self, worker: Worker) -> None:
+        self.roster.stands_by_no_more(worker)
         worker.advance(WorkerEvent.GIVEN_UP)
         worker.kill()
 
     def _tell_if_drained(self) -> None:
-        if self.state is GenerationState.DRAINING and not self._workers:
+        if self.state is GenerationState.DRAINING and not len(self.roster):
             self._reactor.call_later(0.0, lambda: self._events.drained(self))  # whoever called us is to return first
 
     def _close(self, worker: Worker) -> None:
@@ -362,37 +334,66 @@ class WorkerPool:
         self._events.gone(worker)
 
     def _on_template_end(self) -> None:
-        for worker in self.workers:
-            worker.kill()
-            if worker.state is State.BUSY:
-                self._events.lost(worker)
-            if worker.state is not State.GONE:
-                worker.advance(WorkerEvent.TEMPLATE_GONE)
-                self._close(worker)
-        self._workers.clear()
-        self._idle.clear()
-        self._wipe_slots()
+        for worker in self.roster.every:
+            try:
+                self._lose(worker)
+            except (
+                Exception
+            ):  # what is the matter with one job costs that job; the others, and the next template, go on
+                log.exception("worker not taken down", extra=told(template=self.spec.name, worker=worker.pid))
+        self.roster.clear()
         draining = self.state is GenerationState.DRAINING
         self.advance(GenerationEvent.ENDED)
-        if draining:
+        self._wipe_slots()
+        if self._gone is not None:
+            self._remove()
+            self._gone()
+        elif draining:
             self._reactor.call_later(0.0, lambda: self._events.drained(self))
-            return
-        if not self._closing:
+        elif not self._closing:
             # A worker that was dying while its slot was wiped may have written once more.
             self._reactor.call_later(_WIPE_AGAIN_S, self._wipe_slots)
 
+    def _lose(self, worker: Worker) -> None:
+        worker.kill()
+        try:
+            if worker.state is State.BUSY:
+                self._events.lost(worker)
+        finally:
+            if worker.state is not State.GONE:
+                worker.advance(WorkerEvent.TEMPLATE_GONE)
+                self._close(worker)
+
     def _wipe_slots(self) -> None:
-        if self.keeper.pid is None:
+        if self.keeper.pid is not None:
+            return
+        try:
             wipe_inside(str(self._slots_dir))
+        except OSError as problem:
+            log.warning("slots not wiped", extra=told(template=self.spec.name, problem=problem))
+            if not self._closing:
+                self._reactor.call_later(_BACKOFF_S_MAX, self._wipe_slots)
+
+    def leave(self, gone: Callable[[], None]) -> None:
+        """As ``close``, while the daemon goes on: nothing waits, and ``gone`` is called when the process has left."""
+        self._begin_to_leave()
+        self._gone = gone
+        self.keeper.leave()
 
     def close(self) -> None:
         """Let the template kill its workers, wipe their slots and leave; kill it when it does not in time."""
-        if self._closing:
-            return
-        self._closing = True
-        self.advance(GenerationEvent.STOP)
-        for worker in self.workers:
-            worker.kill()
+        if not self._closing:
+            self._begin_to_leave()
+        self._gone = None
         self.keeper.close()
+        self._remove()
+
+    def _begin_to_leave(self) -> None:
+        self._closing = True
+        self.advance(GenerationEvent.EMPTY if self.state is GenerationState.DRAINING else GenerationEvent.STOP)
+        for worker in self.roster.every:
+            worker.kill()
+
+    def _remove(self) -> None:
         if self.generation > 1 or self.spec.name != TEMPLATE_DEFAULT:
             wipe_tree(str(self._slots_dir))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
-from warmfork_daemon.lifecycle import GenerationEvent, GenerationState, WorkerState
+from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
 from warmfork_daemon.light import light_spec, loads_late
 from warmfork_daemon.logs import told
 from warmfork_daemon.pool import WorkerPool
@@ -29,9 +30,21 @@ log = logging.getLogger("warmfork.pools")
 SCRATCH_NAME: Final = "template"
 _PACKAGES_NAME: Final = "packages"
 _LOOK_S: Final = 0.5
-_STOOD_STILL_S: Final = 2.0  # a turn of the loop takes milliseconds
+_LATE_S: Final = 0.05  # a turn of the loop takes milliseconds
 _HOPELESS_S: Final = 60.0
+_RENEW_AGAIN_S: Final = 2.5
+_RENEW_AGAIN_S_MAX: Final = 600.0
+_DOUBLINGS_MAX: Final = 10
 _LIGHT_AFTER_S: Final = 1.0  # a daemon that lives for a job or two need not pay for it
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Attempts in a row to renew a template that came to nothing: why, how many, and when the next may follow."""
+
+    reason: str
+    times: int
+    again_s: float
 
 
 class Pools:
@@ -64,6 +77,7 @@ class Pools:
         self._generations: dict[str, int] = {}
         self._coming: dict[str, WorkerPool] = {}
         self._going: list[WorkerPool] = []
+        self._failed: dict[str, _Failed] = {}
         self._gone_forks: Counter[str] = Counter()
         self._gone_starts: Counter[str] = Counter()
         self._looked_s = monotonic_s()
@@ -96,7 +110,9 @@ class Pools:
             instance=self._instance,
             packages_dir=str(scratch_dir / _PACKAGES_NAME) if spec.is_foreign else "",
         )
-        return WorkerPool(self._reactor, self._config, spec, directory, environment, self._events, generation)
+        pool = WorkerPool(self._reactor, self._config, spec, directory, environment, self._events, generation)
+        pool.orders = self._orders(spec, self._config)
+        return pool
 
     def __getitem__(self, name: str) -> WorkerPool:
         return self._serving[name]
@@ -120,7 +136,7 @@ class Pools:
 
     def answer(self) -> bool:
         """False when a template that serves has hung for so long that bringing up another must be failing too."""
-        return all(pool.owing_s() < _HOPELESS_S for pool in self if not pool.spec.is_light)
+        return all(pool.roster.owing_s() < _HOPELESS_S for pool in self if not pool.spec.is_light)
 
     def can_wait(self, pool: WorkerPool) -> bool:
         """Whether this is a new generation beside one that serves well: it may settle first, so that no job draws slower."""
@@ -128,12 +144,12 @@ class Pools:
         return self._coming.get(name) is pool and self._serves_well(self._serving[name])
 
     def _serves_well(self, pool: WorkerPool) -> bool:
-        return pool.state is GenerationState.SERVING and pool.owing_s() < self._config.lifecycle.hang_s
+        return pool.state is GenerationState.SERVING and pool.roster.owing_s() < self._config.lifecycle.hang_s
 
     def of(self, worker: Worker) -> WorkerPool:
         """The pool that this worker belongs to. Raises KeyError when it is of none any more."""
         for pool in self.every:
-            if pool.holds(worker):
+            if pool.roster.holds(worker):
                 return pool
         raise KeyError(worker.worker_id)
 
@@ -147,6 +163,7 @@ class Pools:
         self._reactor.call_later(_LIGHT_AFTER_S, self._start_light)
         self._looked_s = monotonic_s()
         self._reactor.call_every(_LOOK_S, self._look)
+        self._reactor.call_every(_LOOK_S, self._look_after_age)  # by itself: what it cannot do must not end the other
 
     def _start_light(self) -> None:
         pool = self._serving.get(LIGHT_NAME)
@@ -155,39 +172,38 @@ class Pools:
 
     def _look(self) -> None:
         now_s = monotonic_s()
-        if now_s - self._looked_s > _LOOK_S + _STOOD_STILL_S:
-            # We stood still, and the templates, which may have been stopped with us, have not had their time.
+        late_s = now_s - self._looked_s - _LOOK_S
+        if late_s > _LATE_S:
+            # We stood still, and the templates, which may have been stopped with us, have not had that time.
             for pool in self.every:
-                pool.forgive()
+                pool.roster.forgive(late_s)
         self._looked_s = now_s
-        self._look_after_age()
         self._look_after_hanging()
         self._look_after_entering()
 
     def _look_after_hanging(self) -> None:
         """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""
         for pool in self.every:
-            if pool.owing_s() < self._config.lifecycle.hang_s or pool.keeper.pid is None:
+            if pool.roster.owing_s() < self._config.lifecycle.hang_s or pool.keeper.pid is None:
                 continue
             name = pool.spec.name
-            if self._serving.get(name) is pool and pool.busy_count:
-                if name not in self._coming:
+            if self._serving.get(name) is pool and pool.roster.busy_count:
+                if self._may_renew(name):
                     log.error(
-                        "template hangs, another comes", extra=told(template=name, owing_s=round(pool.owing_s(), 1))
+                        "template hangs, another comes",
+                        extra=told(template=name, owing_s=round(pool.roster.owing_s(), 1)),
                     )
                     self.renew(pool.spec)
-            elif not pool.busy_count:
+            elif not pool.roster.busy_count:
                 log.error("template hangs and is killed", extra=told(template=name, generation=pool.generation))
                 pool.keeper.kill()
 
     def _look_after_entering(self) -> None:
         """Kill a worker that does not become idle: for as long as it lives it stands in the place of one that would."""
-        late_s = monotonic_s() - self._config.lifecycle.hang_s
         for pool in self.every:
-            for worker in pool.workers:
-                if worker.state is WorkerState.ENTERING and worker.stepped_s < late_s:
-                    log.error("worker hangs and is killed", extra=told(template=pool.spec.name, worker=worker.pid))
-                    worker.kill()
+            for worker in pool.roster.late_to_enter(self._config.lifecycle.hang_s):
+                log.error("worker hangs and is killed", extra=told(template=pool.spec.name, worker=worker.pid))
+                pool.give_up_entering(worker)
 
     def _look_after_age(self) -> None:
         bounds = self._config.lifecycle
@@ -195,14 +211,35 @@ class Pools:
             name, age_s = pool.spec.name, monotonic_s() - pool.started_s
             worn = bounds.forks_max and pool.forks >= bounds.forks_max
             old = bounds.age_s_max and age_s >= bounds.age_s_max
-            if (worn or old) and name not in self._coming and pool.state is GenerationState.SERVING:
+            if (worn or old) and pool.state is GenerationState.SERVING and self._may_renew(name):
                 log.info("template renewed", extra=told(template=name, forks=pool.forks, age_s=round(age_s)))
                 self.renew(pool.spec)
+
+    def _may_renew(self, name: str) -> bool:
+        """Whether another generation may be tried: none is coming, and the last that failed is some time ago."""
+        failed = self._failed.get(name)
+        return name not in self._coming and (failed is None or monotonic_s() >= failed.again_s)
+
+    def problem_of(self, name: str) -> str:
+        """Why the last attempt to put another generation in the place of the one that serves failed; empty without one."""
+        failed = self._failed.get(name)
+        return "" if failed is None else f"a new generation failed: {failed.reason}"
+
+    def _note_failure(self, name: str, reason: str) -> None:
+        failed = self._failed.get(name)
+        times = 1 if failed is None else failed.times + 1
+        pause_s = min(_RENEW_AGAIN_S * 2.0 ** min(times, _DOUBLINGS_MAX), _RENEW_AGAIN_S_MAX)
+        self._failed[name] = _Failed(reason, times, monotonic_s() + pause_s)
 
     def renew(self, spec: TemplateSpec) -> None:
         """Bring up a new generation beside the one that serves; one that was coming already is given up."""
         self._give_up_coming(spec.name)
-        pool = self._make(spec)
+        try:
+            pool = self._make(spec)
+        except OSError as problem:  # no directory for its slots
+            log.error("new generation not started", extra=told(template=spec.name, problem=problem))
+            self._note_failure(spec.name, str(problem))
+            return
         if spec.name in self._serving:
             self._coming[spec.name] = pool
         else:
@@ -212,6 +249,7 @@ class Pools:
     def serve(self, pool: WorkerPool) -> None:
         """This pool's guard is proved: it serves from now on, and the one before it drains."""
         pool.advance(GenerationEvent.PROVED)
+        self._failed.pop(pool.spec.name, None)
         if self._coming.get(pool.spec.name) is not pool:
             return
         del self._coming[pool.spec.name]
@@ -219,22 +257,21 @@ class Pools:
         self._drain(before)
 
     def _drain(self, pool: WorkerPool) -> None:
+        self._going.append(pool)
         if pool.state in (GenerationState.READY, GenerationState.SERVING):
-            self._going.append(pool)
             pool.drain()
         else:  # it is not up: there is nothing to wait for
-            self._close(pool)
+            pool.leave(lambda: self._gone(pool))
 
     def drained(self, pool: WorkerPool) -> None:
         """A draining pool has no worker any more."""
-        if pool in self._going:
-            self._going.remove(pool)
-            self._close(pool)
+        if pool in self._going and pool.state is GenerationState.DRAINING:
+            pool.leave(lambda: self._gone(pool))
 
-    def _close(self, pool: WorkerPool) -> None:
+    def _gone(self, pool: WorkerPool) -> None:
+        self._going.remove(pool)
         self._gone_forks[pool.spec.name] += pool.forks
         self._gone_starts[pool.spec.name] += pool.keeper.starts
-        pool.close()
 
     def forks(self, name: str) -> int:
         """How many workers all generations of this template forked since the daemon started; it never goes back."""
@@ -252,20 +289,23 @@ class Pools:
             "new generation given up, the old one serves on",
             extra=told(template=pool.spec.name, generation=pool.generation, problem=reason),
         )
+        self._note_failure(pool.spec.name, reason)
         self._give_up_coming(pool.spec.name)
         return True
 
     def _give_up_coming(self, name: str) -> None:
         coming = self._coming.pop(name, None)
         if coming is not None:
-            self._reactor.call_later(0.0, lambda: self._close(coming))  # it may be the one that is calling us
+            self._going.append(coming)  # it may have a probe that runs, which has still to find it
+            # It may be the one that is calling us.
+            self._reactor.call_later(0.0, lambda: coming.leave(lambda: self._gone(coming)))
 
     def reconfigure(self, config: Config) -> tuple[list[str], list[str]]:
         """Follow a new configuration: names whose template is renewed or new, and names that are gone.
 
         A template is renewed when what it or its workers are started with changed; else it serves on as it is.
         """
-        old, self._config = self._config, config
+        self._config = config
         wanted = {spec.name: spec for spec in self._specs(config)}
         removed = [name for name in self._serving if name not in wanted]
         for name in removed:
@@ -273,12 +313,17 @@ class Pools:
             self._drain(self._serving.pop(name))
         renewed = []
         for name, spec in wanted.items():
-            pool = self._serving.get(name)
-            if pool is None or self._orders(pool.spec, old) != self._orders(spec, config):
+            orders = self._orders(spec, config)
+            serving, coming = self._serving.get(name), self._coming.get(name)
+            if serving is not None and serving.orders == orders:
+                self._give_up_coming(name)
+                serving.reconfigure(config, spec)
+            elif coming is not None and coming.orders == orders:
+                coming.reconfigure(config, spec)
+            else:
+                self._failed.pop(name, None)
                 self.renew(spec)
                 renewed.append(name)
-            else:
-                pool.reconfigure(config, spec)
         # The companion is nobody's business.
         return [name for name in renewed if name != LIGHT_NAME], [name for name in removed if name != LIGHT_NAME]
 

@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from warmfork.errors import ProtocolError
 from warmfork.wire import jobs, limits, stream
 from warmfork.wire.records import ResultReply
-from warmfork_daemon import collector, disk_watch, verdicts
+from warmfork_daemon import collector, verdicts
+from warmfork_daemon.answering import not_composed
 from warmfork_daemon.cgroups import JobCgroup
 from warmfork_daemon.config import Config
-from warmfork_daemon.guarding import SPARE_FILES
 from warmfork_daemon.job import Job, JobKey
 from warmfork_daemon.lifecycle import JobEvent
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.logs import told
 from warmfork_daemon.pools import Pools
-from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
+from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.replies import Collected, compose_result
+from warmfork_daemon.sampling import Sampler
 from warmfork_daemon.streaming import JobStream, SendOutput
 from warmfork_daemon.worker import KillReason, Worker
 
 log = logging.getLogger("warmfork.runner")
 
 _READ_BYTES: Final = 1 << 20
-_DISK_INTERVAL_S: Final = 0.25
 _STATUS_WAIT_S: Final = 2.0
 _KILLED_S: Final = 0.5
-_UNSEEN_S: Final = 0.5  # meanwhile RLIMIT_AS bounds it
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
 
 
@@ -66,7 +65,7 @@ class JobRunner:
         self._on_result = on_result
         self._send_output = send_output
         self._busy: dict[JobKey, Worker] = {}
-        self._sampler: Timer | None = None
+        self._sampler = Sampler(reactor, self._busy, lambda: self._config)
         self.kills: Counter[str] = Counter()
 
     def reconfigure(self, config: Config) -> None:
@@ -86,35 +85,53 @@ class JobRunner:
     def run(self, worker: Worker, job: Job) -> bool:
         """Send the job to an idle worker just taken. False when the worker turned out dead; the job did not run.
 
-        Raises ProtocolError, with worker and job untouched, when the job cannot be written down for the worker.
+        Raises what kept the job from being written down or sent, ProtocolError or OSError say; it did not run, and the
+        worker is of no more use.
         """
         worker.cpu_at_dispatch_s = worker.read_cpu_s()
         frames = jobs.encode_order(self._order(worker, job))
         job.advance(JobEvent.DISPATCHED)
-        worker.job = job
-        worker.slot_path = self._pools.of(worker).slot_on_disk(worker)
         job.dispatched_s = monotonic_s()
-        timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
-        if not worker.alive():
+        worker.job = job
+        try:
+            sent = self._begin(worker, job, frames)
+        except Exception:
+            self._undo(worker, job)
+            raise
+        if not sent:
             log.warning("worker gone before its job", extra=told(job=job.request.id.hex(), worker=worker.pid))
-            worker.job = None
-            job.advance(JobEvent.SENT_BACK)
+            self._undo(worker, job)
             self._pools.of(worker).retire(worker)
+        return sent
+
+    def _begin(self, worker: Worker, job: Job, frames: Sequence[bytes | memoryview]) -> bool:
+        """Watch the worker, then send it the order: where anything fails, it has not got the whole of it."""
+        if not worker.alive():
             return False
+        worker.slot_path = self._pools.of(worker).slot_on_disk(worker)
         if worker.cgroup is not None:
             self._limit_cgroup(worker.cgroup, job)
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
-        worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
-        self._flush(worker)
+        timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
         worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
         self._busy[job.key] = worker
         if job.request.stream and not self._redacts(job):
             outputs = {"stdout": worker.stdout.output, "stderr": worker.stderr.output}
             worker.streaming = JobStream(job, outputs, self._send_output)
         self._reactor.watch(worker.pidfd, lambda: self._on_death(worker))
-        if self._sampler is None:
-            self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
+        self._sampler.begin()
+        worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
+        self._flush(worker)
         return True
+
+    def _undo(self, worker: Worker, job: Job) -> None:
+        self._busy.pop(job.key, None)
+        if worker.deadline is not None:
+            worker.deadline.cancel()
+        self._reactor.unwatch(worker.pidfd)
+        worker.unsent.clear()
+        worker.job = worker.streaming = worker.assembler = None
+        job.advance(JobEvent.SENT_BACK)
 
     def _limit_cgroup(self, cgroup: JobCgroup, job: Job) -> None:
         try:
@@ -159,52 +176,6 @@ class JobRunner:
         if worker.report is None:
             worker.kill(KillReason.CANCELLED, detail)
         return True
-
-    def _sample(self) -> None:
-        """Look at every busy worker's memory and read its output; both bound what a job can pile up meanwhile."""
-        self._sampler = None
-        if not self._busy:
-            return
-        # First, so that one worker's trouble does not end the watch over the others.
-        self._sampler = self._reactor.call_later(self._config.limits.memory_sample_ms / 1000, self._sample)
-        for worker in list(self._busy.values()):
-            worker.drain()
-            if worker.streaming is not None:
-                worker.streaming.push()
-            job = worker.job
-            if job is None or worker.report is not None:
-                continue
-            used = worker.sample()
-            if used is None:
-                self._mind_unseen(worker)
-            else:
-                worker.unseen_since_s = 0.0
-                if used > job.memory_bytes:
-                    worker.kill(KillReason.MEMORY)
-            if worker.slot_path:
-                self._look_at_disk(worker, job)
-
-    def _mind_unseen(self, worker: Worker) -> None:
-        """Kill a worker whose memory cannot be seen for long.
-
-        Not at once: one that the kernel has just killed looks the same while its memory is taken down, and its end must
-        be put down to what ended it.
-        """
-        now_s = monotonic_s()
-        worker.unseen_since_s = worker.unseen_since_s or now_s
-        if now_s - worker.unseen_since_s > _UNSEEN_S and worker.alive():
-            worker.kill(KillReason.BAD_REPORT, "its first thread ended, so its memory could not be watched")
-
-    def _look_at_disk(self, worker: Worker, job: Job) -> None:
-        now_s = monotonic_s()
-        if now_s - worker.disk_looked_s < _DISK_INTERVAL_S:
-            return
-        worker.disk_looked_s = now_s
-        bounds = self._config.limits
-        entries_max = bounds.files_max + SPARE_FILES
-        kept = disk_watch.measure(worker.slot_path, entries_max)
-        if kept.entries > entries_max or kept.bytes_ > bounds.disk_bytes + job.input_bytes:
-            worker.kill(KillReason.DISK)
 
     def on_channel(self, worker: Worker) -> None:
         """Read a busy worker's channel; a whole report ends the job."""
@@ -286,13 +257,19 @@ class JobRunner:
 
     def stop(self) -> None:
         """End every running job as ``lost``, but those whose report is here."""
-        for worker in list(self._busy.values()):
+        workers = list(self._busy.values())
+        for worker in workers:
             worker.kill(KillReason.STOPPING)
-            worker.wait_for_end(_KILLED_S)
-            if worker.report is not None:
-                self._finish_reported(worker)
-            else:
-                self._finish_killed(worker)
+        due_s = monotonic_s() + _KILLED_S  # for all together: what manages the service does not wait long
+        for worker in workers:
+            worker.wait_for_end(max(0.0, due_s - monotonic_s()))
+            try:
+                if worker.report is not None:
+                    self._finish_reported(worker)
+                else:
+                    self._finish_killed(worker)
+            except Exception:
+                log.exception("job not answered in order", extra=told(worker=worker.pid))
 
     def _finish_reported(self, worker: Worker) -> None:
         assert worker.report is not None
@@ -330,6 +307,23 @@ class JobRunner:
         job.advance(JobEvent.OVER)
         worker.job = None
         del self._busy[job.key]
+        problem: Exception | None = None
+        try:
+            reply = self._reply_to(worker, job, judgement, report)
+        except Exception as caught:
+            # No memory for a big reply, or a mistake of ours: the one reply goes out all the same.
+            problem, reply = caught, not_composed(job.request.id, judgement.verdict, caught)
+        try:
+            self._on_result(job, reply)
+        finally:
+            if worker.state is State.BUSY:
+                self._pools.of(worker).retire(worker)
+        if problem is not None:
+            raise problem
+
+    def _reply_to(
+        self, worker: Worker, job: Job, judgement: verdicts.Judgement, report: jobs.JobReport | None
+    ) -> ResultReply:
         if worker.deadline is not None:
             worker.deadline.cancel()
         if not worker.cpu_s:
@@ -338,7 +332,7 @@ class JobRunner:
         worker.read_cgroup_peak()
         worker.drain()
         collected = self._collect(worker, job, report)
-        reply = compose_result(
+        return compose_result(
             worker,
             job,
             judgement,
@@ -349,9 +343,6 @@ class JobRunner:
             self._key,
             redact=self._redacts(job),
         )
-        self._on_result(job, reply)
-        if worker.state is State.BUSY:
-            self._pools.of(worker).retire(worker)
 
     def _redacts(self, job: Job) -> bool:
         """Whether its text is redacted, which takes the whole of it: nothing of such a job is streamed."""

@@ -55,7 +55,7 @@ def status_of(
 ) -> dict[str, Any]:
     """How this daemon is; ``docs/protocol.md`` describes every field."""
     now_s = monotonic_s()
-    workers = [(pool, worker) for pool in pools.every for worker in pool.workers]
+    workers = [(pool, worker) for pool in pools.every for worker in pool.roster.every]
     states = Counter(worker.state.value for _, worker in workers)
     default = pools.default.keeper
     return {
@@ -137,11 +137,11 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "heap": {"moved_bytes": pool.heap_bytes, "detail": pool.heap_detail},
         "starts": pools.starts(pool.spec.name),
         "wanted_idle": pool.spec.idle_workers,
-        "idle": pool.idle_count,
-        "busy": pool.busy_count,
+        "idle": pool.roster.idle_count,
+        "busy": pool.roster.busy_count,
         "forks": pools.forks(pool.spec.name),
         "left_out": list(keeper.left_out),
-        "problem": keeper.problem or pool.shortage,
+        "problem": keeper.problem or pool.shortage or pools.problem_of(pool.spec.name),
     }
 
 

@@ -14,7 +14,7 @@ def summary_of(pools: Iterable[WorkerPool], queued: int, running: int, by_verdic
     Without the companion of the default one: where that is not ready, its jobs run all the same.
     """
     serving = list(pools)
-    idle = sum(pool.idle_count for pool in serving)
+    idle = sum(pool.roster.idle_count for pool in serving)
     line = f"{running} running, {queued} queued, {idle} idle; {by_verdict.total()} answered"
     failed = [f"{by_verdict[name]} {name}" for name in sorted(by_verdict) if name != "ok"]
     down = [pool.spec.name for pool in serving if pool.keeper.state != "ready" and not pool.spec.is_light]

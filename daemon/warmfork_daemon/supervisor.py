@@ -257,7 +257,7 @@ class Supervisor:
             log.info("serving", extra=told(addresses=",".join(self.addresses)))
             self.reactor.on_defect = self._defects
             gc.freeze()  # what is here now stays: a full collection need not look through it in the middle of a job
-            watch_piles(self.reactor, self._frontend, self._intake, self._runner, self._config)
+            watch_piles(self.reactor, self._frontend, self._intake, self._runner, lambda: self._config)
             self.on_serving()
             self._pools.start_further()
         self._dispatcher.dispatch()
@@ -389,7 +389,6 @@ class Supervisor:
 
     def _on_result(self, job: Job, reply: ResultReply) -> None:
         self._dispatcher.dispatch_soon()
-        if self._selftest.takes(job, reply):
-            return
-        self._delivery.result(job, reply, guarded=not self._config.guard.unguarded)
+        if not self._selftest.takes(job, reply):
+            self._delivery.result(job, reply, guarded=not self._config.guard.unguarded)
         self._stop_if_done()

@@ -183,9 +183,13 @@ class TemplateKeeper:
         if self._start_timer is not None:
             self._start_timer.cancel()
         status = 0 if link is None else link.wait(_LEAVE_S)
-        self._events.ended()
-        if self._closing:
-            return
+        try:
+            self._events.ended()
+        finally:  # whatever went wrong with what it left: without another there would never be a worker again
+            if not self._closing:
+                self._go_on(was_ready, status)
+
+    def _go_on(self, was_ready: bool, status: int) -> None:
         if self._start_again:
             self._start_again = False
             self._reactor.call_later(0.0, self._restart)
@@ -219,9 +223,26 @@ class TemplateKeeper:
 
     def close(self) -> None:
         """Let the process leave, kill it when it does not in time, and start no other."""
+        if self._part() is not None:
+            self._on_end()
+
+    def leave(self) -> None:
+        """As ``close``, but for the waiting: ``ended`` is told when the process is gone, or at once where there is none."""
+        link = self._part()
+        if link is None:
+            self._reactor.call_later(0.0, self._events.ended)
+        else:
+            link.call_when_gone(_LEAVE_S, self._on_gone)
+
+    def _on_gone(self) -> None:
+        if self._link is not None:  # a daemon that stops waits for it itself
+            self._on_end()
+
+    def _part(self) -> TemplateLink | None:
+        """Start no other, and tell the living process, if there is one, to leave."""
         self._closing = True
         if self._link is not None:
             self._link.close()
             if self._ready is None:
                 self._link.kill()  # it reads nothing while it imports, and has made nothing yet that is to be wiped
-            self._on_end()
+        return self._link

@@ -209,6 +209,25 @@ class TemplateLink:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
 
+    def call_when_gone(self, timeout_s: float, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the process has left; it is killed when it has not in time."""
+        try:
+            pidfd = os.pidfd_open(self._process.pid)
+        except (
+            OSError
+        ):  # gone and reaped, or no descriptor is to be had, and then it has its time before it is waited for
+            self._reactor.call_later(timeout_s, callback)
+            return
+        timer = self._reactor.call_later(timeout_s, self.kill)
+
+        def gone() -> None:
+            timer.cancel()
+            self._reactor.unwatch(pidfd)
+            os.close(pidfd)
+            callback()
+
+        self._reactor.watch(pidfd, gone)
+
     def wait(self, timeout_s: float) -> int:
         """Wait for the process to leave, kill it when it does not in time; its exit status."""
         try:

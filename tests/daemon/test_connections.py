@@ -162,7 +162,7 @@ def test_a_message_that_never_ends_is_cut_before_it_fills_the_memory(desk: Desk,
     innocent.sendall(b"\x00\x05hello")
     desk.until(lambda: desk.came)
     waiting = waiting_of(desk, b"hello")
-    PileWatch(desk.reactor, desk.frontend.connections, lambda: 0, lambda: waiting, bound)
+    PileWatch(desk.reactor, desk.frontend.connections, lambda: 0, lambda: waiting, lambda: bound)
     before = peak = resident_bytes()
     frame = (b"\x03" + struct.pack(">Q", size) + bytes(size)) if size else b"\x01\x00" * 32_768
     due_s = time.monotonic() + GIVE_UP_S
@@ -188,7 +188,7 @@ def test_far_over_the_bound_nobody_silent_is_spared(desk: Desk) -> None:
     desk.until(lambda: desk.came)
     waiting = waiting_of(desk, b"job")
     accounted = [resident_bytes() - 3_000]
-    watch = PileWatch(desk.reactor, desk.frontend.connections, lambda: accounted[0], lambda: waiting, 1_000)
+    watch = PileWatch(desk.reactor, desk.frontend.connections, lambda: accounted[0], lambda: waiting, lambda: 1_000)
     watch._floor = 0
     due_s = time.monotonic() + GIVE_UP_S
     while not desk.frontend.connections.cut:

@@ -83,6 +83,20 @@ def client() -> Iterator[Client]:
 
 
 ARRAY = pickle.dumps(np.arange(3))
+AT_ONCE = """
+import threading
+names = {names}
+gate, seen = threading.Barrier(len(names)), []
+def bring(name):
+    gate.wait()
+    module = __import__(name)
+    seen.append((name, module.__name__, module.__spec__.name, len(dir(module)) > 9))
+threads = [threading.Thread(target=bring, args=(name,)) for name in names]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(sorted(seen))
+plt.plot([1, 2])
+"""
 PROGRAMS: dict[str, tuple[str, dict[str, Any]]] = {
     "a chart by names that are there without an import": (
         "print(np.arange(3).sum(), pd.Series([1, 2]).mean(), math.pi)\n"
@@ -126,6 +140,16 @@ PROGRAMS: dict[str, tuple[str, dict[str, Any]]] = {
         "print(type(plt.ion()).__name__, plt.isinteractive())\n",
         {},
     ),
+    "two threads that import different libraries": (AT_ONCE.format(names="('num' + 'py', 'pan' + 'das')"), {}),
+    "threads that import parts of one and the same": (
+        AT_ONCE.format(names="('mat' + 'plotlib.py' + 'plot', 'mat' + 'plotlib.dates', 'mat' + 'plotlib', 'sea' + 'born')"),
+        {},
+    ),
+    "a look for a library": (
+        "import importlib.util, sys\nspec = importlib.util.find_spec('num' + 'py')\n"
+        "print(spec.name, spec.origin, spec.submodule_search_locations, spec.loader.is_package('num' + 'py'))\n",
+        {"policy": "off"},
+    ),
     "what ends early": ("import atexit\natexit.register(print, 'bye')\nplt.plot([1, 2])\nraise SystemExit(3)\n", {}),
 }
 
@@ -136,6 +160,12 @@ def test_a_library_that_is_needed_after_all(what: str, both: Both) -> None:
     code, named = PROGRAMS[what]
     there, here = both.plain.execute(code, **named), both.light.execute(code, **named)
     assert [] == differences(there, here)
+
+
+def test_a_look_loads_nothing(both: Both) -> None:
+    """Who only asks where a library is has none loaded."""
+    code = "import importlib.util, sys\nimportlib.util.find_spec('num' + 'py')\nprint('numpy' in sys.modules)\n"
+    assert "False\n" == both.light.execute(code, policy="off").stdout
 
 
 def test_everything_ran_light(both: Both) -> None:

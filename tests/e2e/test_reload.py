@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.support import Served, environment, wait_until
 
@@ -61,12 +62,12 @@ def test_a_changed_template_takes_over_while_the_old_one_finishes(configured: tu
     running = in_background(served, "import time\nprint('x', flush=True)\ntime.sleep(4)\nprint('done')", results)
     with served.client() as client:
         wait_until(lambda: client.status()["running"], "it runs")
-        file.write_text(text(template='preload = ["colorsys"]\n'))
+        file.write_text(text(template='preload = ["wave"]\n'))
         outcome = client.reload()
         assert (["science"], ["template.preload"]) == (list(outcome["renewed"]), list(outcome["changed"]))
         assert client.execute("print(1)").ok  # the old generation serves until the new one is proved
         wait_until(lambda: template_of(served)["pid"] not in (before, None), "the new generation serves")
-        assert "True\n" == client.execute("import sys; print('colorsys' in sys.modules)").stdout
+        assert "True\n" == client.execute("import sys; print('wave' in sys.modules)").stdout
         running.join()
         assert "x\ndone\n" == results[0].stdout
         wait_until(lambda: before not in served.processes(), "the old generation is gone")
@@ -188,7 +189,7 @@ def test_sighup_reloads(configured: tuple[Served, Path]) -> None:
     """The signal does what the command does."""
     served, file = configured
     before = template_of(served)["pid"]
-    file.write_text(text(template='preload = ["colorsys"]\n'))
+    file.write_text(text(template='preload = ["wave"]\n'))
     os.kill(served.process.pid, signal.SIGHUP)
     wait_until(lambda: template_of(served)["pid"] not in (before, None), "the new generation serves", 40)
 
@@ -204,6 +205,91 @@ def test_a_worn_template_is_renewed_without_a_gap() -> None:
             lambda: client.status()["templates"][0]["pid"] not in (first, None) or not client.execute("1").ok, "renewed"
         )
         assert client.execute("print(1)").ok
+
+
+def test_an_old_template_is_renewed() -> None:
+    """At ``lifecycle.age_s_max`` another generation takes over."""
+    with embedded(workers=1, settings={"template.rehearse": False, "lifecycle.age_s_max": 1.0}) as client:
+        wait_until(lambda: client.status()["templates"][0]["generation"] > 1, "another generation serves")
+        assert "1\n" == client.execute("print(1)").stdout
+
+
+def test_a_renewal_that_fails_is_told_and_tried_again(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another generation cannot come up the old one serves on, says so, and does not try without a pause."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "wf_fails.py").write_text(
+        f"import os\nif os.path.exists({str(tmp_path / 'fail')!r}):\n    os._exit(3)\n"
+    )
+    file = tmp_path / "warmfork.toml"
+    more = {"lifecycle": "forks_max = 4\n", "template": 'preload = ["wf_fails"]\n'}
+    file.write_text(text(**more))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    served = serve("--config", str(file))
+    (tmp_path / "fail").write_text("")
+    with served.client() as client:
+        for _ in range(8):
+            assert client.execute("1").ok
+        wait_until(lambda: template_of(served)["problem"], "the failure is told")
+        assert "a new generation failed: it ended with status 3" in template_of(served)["problem"]
+        starts = template_of(served)["starts"]
+        for _ in range(8):
+            assert client.execute("1").ok
+        assert (1, "ready") == (template_of(served)["generation"], template_of(served)["state"])
+        assert starts + 1 >= template_of(served)["starts"]
+        (tmp_path / "fail").unlink()
+        wait_until(lambda: template_of(served)["generation"] > 1, "another generation serves", 30)
+        assert not template_of(served)["problem"]
+
+
+def test_reloads_in_a_row(configured: tuple[Served, Path]) -> None:
+    """What the last one says is what serves, and of the generations between nothing is left, in whatever state they were."""
+    served, file = configured
+    descriptors = psutil.Process(served.process.pid)
+    wait_until(lambda: template_of(served)["idle"] == 2, "all wait")
+    first = template_of(served)["pid"]
+    with served.client() as client:
+        assert (
+            "mailbox" not in modules_of(client).split()
+        )  # so long a reply that pyzmq has its own descriptors for those now
+        wait_until(lambda: template_of(served)["idle"] == 2, "all wait")
+        before = descriptors.num_fds()
+        for count, module in enumerate(["wave", "netrc", "chunk", "sndhdr"]):
+            file.write_text(text(template=f'preload = ["{module}"]\n'))
+            client.reload()
+            if count % 2:  # one is given up while it imports, one while its probe runs or a little later
+                wait_until(
+                    lambda: len(served.processes()) > 8 or template_of(served)["pid"] != first, "another comes up"
+                )
+        file.write_text(text(template='preload = ["mailbox"]\n', pool="fork_delay_ms = 5.0\n"))
+        client.reload()
+        wait_until(lambda: "mailbox" in modules_of(client), "the last one serves")
+        wait_until(lambda: template_of(served)["idle"] == 2, "all wait again")
+        wait_until(lambda: descriptors.num_fds() <= before, "no descriptor is left over")
+    assert 1 == len(generation_dirs(served))
+
+
+def modules_of(client: Client) -> str:
+    return client.execute("import sys; print(*sys.modules)").stdout
+
+
+def test_a_reload_that_is_taken_back(configured: tuple[Served, Path]) -> None:
+    """A change that is reverted before its generation serves has no effect: the old one serves on."""
+    served, file = configured
+    before = template_of(served)["pid"]
+    with served.client() as client:
+        file.write_text(text(template='preload = ["wave"]\n'))
+        assert ("science",) == tuple(client.reload()["renewed"])
+        file.write_text(text())
+        assert () == tuple(client.reload()["renewed"])
+        wait_until(lambda: not any(generation_dirs(served)), "the other generation is gone")
+        assert before == template_of(served)["pid"]
+        assert "wave" not in modules_of(client).split()
+
+
+def generation_dirs(served: Served) -> list[str]:
+    return [one for one in os.listdir(served.directory) if one.startswith("slots-")]
 
 
 def test_a_daemon_that_a_program_started_has_nothing_to_reload(client: Client) -> None:

@@ -73,6 +73,7 @@ class Template:
         self._rehearsal: Rehearsal | None = None
         self._font_list: FontList | None = None
         self._learner: Learner | None = None
+        self._heap_bytes = 0
 
     def prepare(self) -> None:
         """Preload, install fonts, freeze; then say ready. Ends the process if a library left a thread.
@@ -198,6 +199,7 @@ class Template:
         gc.collect()
         gc.freeze()
         heap = self._heap.move()
+        self._heap_bytes = heap.moved_bytes
         self._settled = control.Settled(failed, heap.moved_bytes, heap.detail)
         if self._start.hot_pages and "matplotlib.figure" in sys.modules and can_populate():
             with contextlib.suppress(OSError):  # no child to be had: faults come one by one
@@ -267,7 +269,7 @@ class Template:
         self._children[order.worker_id] = child
         self._by_pidfd[child.pidfd] = child
         self._poll.register(child.pidfd, select.POLLIN)
-        self._send(control.Forked(order.worker_id, pid), [child.pidfd, slot.work_fd])
+        self._send(control.Forked(order.worker_id, pid, self._heap_bytes), [child.pidfd, slot.work_fd])
         slot.close()  # the daemon and the worker have theirs
 
     def _close_inherited(self) -> None:

@@ -153,10 +153,17 @@ class Threaded:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """The worker lives; comes with its pidfd and a descriptor of its working directory."""
+    """The worker lives; comes with its pidfd and a descriptor of its working directory.
+
+    Attributes:
+        worker_id: of the worker.
+        pid: as the template sees it.
+        heap_bytes: of the template's heap that lie in a memfd, so that what the worker only reads of it is shared memory.
+    """
 
     worker_id: int
     pid: int
+    heap_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +261,9 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
         fields.text("heap_detail", chars_max=2_000),
     ),
     "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
-    "Forked": lambda fields: Forked(_worker_id(fields), fields.integer("pid", 1, _PID_MAX)),
+    "Forked": lambda fields: Forked(
+        _worker_id(fields), fields.integer("pid", 1, _PID_MAX), fields.integer("heap_bytes", 0, 1 << 62, default=0)
+    ),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),
     "Exited": lambda fields: Exited(
         _worker_id(fields), fields.integer("status", 0, _PID_MAX), fields.number("cpu_s", 0, 1e9)
