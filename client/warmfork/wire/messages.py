@@ -265,8 +265,10 @@ def _decode_error(fields: Fields, parts: Sequence[Part]) -> ErrorReply:
 def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
     parts: list[Part] = []
     for kind, stream in (("stdout", reply.stdout), ("stderr", reply.stderr)):
-        parts.append(Part(kind, stream.head, {"dropped": stream.dropped}))
-        parts.append(Part(f"{kind}_tail", stream.tail))
+        if stream.head or stream.dropped:  # each frame costs both ends tens of microseconds
+            parts.append(Part(kind, stream.head, {"dropped": stream.dropped}))
+        if stream.tail:
+            parts.append(Part(f"{kind}_tail", stream.tail))
     for chart in reply.charts:
         info = {
             "media_type": chart.media_type,
