@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -27,6 +28,20 @@ def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 2
         if time.monotonic() > due_s:
             pytest.fail(f"not within {deadline_s:g} s: {what}")
         pause.wait(0.01)
+
+
+def limit_that_leaves(pid: int, count: int = 0) -> int:
+    """The RLIMIT_NOFILE that leaves a process so many descriptors: it bounds the numbers, and below there may be gaps."""
+    open_now = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    free = (number for number in itertools.count() if number not in open_now)
+    return next(itertools.islice(free, count, None))
+
+
+def need_namespaces(client: Client) -> None:
+    """Skip where the machine gives a daemon's default template no namespaces, and so no light companion."""
+    layers = next(iter(client.status()["guard"]["templates"].values()))["layers"]
+    if "namespaces" not in [layer["name"] for layer in layers if layer["active"]]:
+        pytest.skip("no namespaces to be had here, and so no light workers")
 
 
 def marked_processes(instance: str) -> list[int]:

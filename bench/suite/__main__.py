@@ -23,6 +23,7 @@ from bench.suite.findings import Findings
 from bench.suite.floors import Echo, InProcess
 from bench.suite.ours import AsyncWarmfork, Warmfork
 from bench.suite.plan import FULL, QUICK, Plan
+from bench.suite.relay import Relay
 from bench.suite.systems import LIGHT_OFF, OURS, System, Unavailable, child_environment
 from bench.suite.targets import judge
 from bench.suite.workloads import ALL, Workload, chosen
@@ -51,8 +52,12 @@ class Suite:
         self._ours = Warmfork(OURS)
         self._light_off = Warmfork(LIGHT_OFF)
         self._echo = Echo()
+        self._relay = Relay()
         self._floor = InProcess()
-        self._wanted: list[System] = [self._ours, self._light_off, self._echo, self._floor, *alternatives]
+        self._wanted: list[System] = [
+            *(self._ours, self._light_off, self._echo, self._relay, self._floor),
+            *alternatives,
+        ]
         self._started: list[System] = []
         self._due_s = time.monotonic() + plan.limit_s
         self.findings = Findings(facts=facts.collect())
@@ -146,7 +151,7 @@ class Suite:
     @property
     def _of_t_alone(self) -> tuple[System, ...]:
         """What makes sense for the trivial workload only."""
-        return self._echo, self._light_off
+        return self._echo, self._light_off, self._relay
 
     def _for(self, workload: Workload) -> list[System]:
         """The systems that are measured on a workload."""

@@ -11,7 +11,7 @@ from typing import Final
 from bench.suite.findings import Findings, Samples
 from bench.suite.floors import FloorProcess
 from bench.suite.plan import Plan
-from bench.suite.systems import ECHO, FLOOR, LIGHT_OFF, OURS, Done, System
+from bench.suite.systems import ECHO, FLOOR, LIGHT_OFF, OURS, RELAY, Done, System
 from bench.suite.workloads import CHARTS, Workload
 
 from warmfork.cli.bench_load import Answer, Level, Load
@@ -100,7 +100,7 @@ def measure_paced(
     turns = {
         system.name: plan.costly_turns[letter] if system.costly else plan.slow_turns[letter]
         for system in systems
-        if system.name not in (OURS, FLOOR, ECHO)
+        if system.name not in (OURS, FLOOR, RELAY, ECHO)
     }
     rounds = Rounds(workload, systems, turns, draw)
     rounds.run(plan.rounds[letter], plan.budget_s[letter], plan.pause_s)

@@ -18,6 +18,7 @@ LIGHT_OFF: Final = "warmfork, light off"
 """The same with ``pool.light`` off: every job runs in a worker of the template ``science``."""
 ASYNCIO: Final = "warmfork, asyncio"
 ECHO: Final = "echo"
+RELAY: Final = "bare relay"
 FLOOR: Final = "in process"
 
 

@@ -21,6 +21,7 @@ from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Frames, Frontend, Peer
 from warmfork_daemon.job import Job, JobKey, Owner
 from warmfork_daemon.logs import told
+from warmfork_daemon.machine_memory import MachineMemory
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.recent import RecentResults, digest_of
@@ -81,6 +82,7 @@ class Intake:
             config.queue.jobs_max, config.queue.bytes_max, weight_of=lambda owner: self._weights.get(owner, 1.0)
         )
         self._run_times = estimate.RunTimes()
+        self._machine = MachineMemory()
         results = config.results
         self._recent = RecentResults(results.recent_jobs, results.recent_bytes, results.recent_s, monotonic_s())
         self._absence = AbsenceWatch(reactor, self._jobs, frontend.reaches, self._end_abandoned)
@@ -162,6 +164,8 @@ class Intake:
 
     def refuses(self, job: Job) -> Refusal | None:
         """Why a new job may not wait; None when it may."""
+        if short := self._short_of_memory():
+            return Refusal("MachineMemory", short)
         full = self.queue.full_for(job)
         if full:
             return Refusal("QueueFull", f"{full}. The job did not run; try again later.")
@@ -177,6 +181,17 @@ class Intake:
                 )
                 return Refusal("DeadlineHopeless", message)
         return None
+
+    def _short_of_memory(self) -> str:
+        """Why the machine has no memory for one more job; empty where it has."""
+        least = self._config.queue.memory_available_bytes
+        available = self._machine.available_bytes() if least else None
+        if available is None or available >= least:
+            return ""
+        return (
+            f"The machine has {available >> 20} MiB of memory available, and jobs are taken from {least >> 20} MiB on "
+            "(queue.memory_available_bytes). The job did not run; try again later."
+        )
 
     def take(self, job: Job) -> None:
         """Let a job wait."""

@@ -14,14 +14,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from warmfork.trees import wipe_inside, wipe_tree
 from warmfork.wire import control
 from warmfork.wire.records import TEMPLATE_DEFAULT
+from warmfork_daemon.backoff import Backoff
 from warmfork_daemon.config import Config
+from warmfork_daemon.demand import Demand
 from warmfork_daemon.lifecycle import GENERATION, GenerationEvent, GenerationState, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.logs import told
 from warmfork_daemon.pool_events import PoolEvents
+from warmfork_daemon.pool_slots import PoolSlots
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 from warmfork_daemon.roster import Roster
 from warmfork_daemon.template_keeper import KeeperEvents, TemplateKeeper
@@ -33,13 +35,12 @@ log = logging.getLogger("warmfork.pool")
 _BACKOFF_S: Final = 0.1
 _BACKOFF_S_MAX: Final = 10.0
 _WIPE_AGAIN_S: Final = 0.05
-_DOUBLINGS_MAX: Final = 12
 _EMPTY_S: Final = 0.02
 _READY_BYTES: Final = 1
 
 
 class WorkerPool:
-    """Keeps a template alive and its ``idle_workers`` waiting.
+    """Keeps a template alive and as many of its workers waiting as are in demand.
 
     Args:
         reactor: the event loop.
@@ -53,6 +54,7 @@ class WorkerPool:
     Attributes:
         spec, generation: as given.
         roster: its workers.
+        demand: how many of them are to wait.
         orders: what its template is started with, to be compared with what a new configuration asks for.
         state: where this generation is in its life.
         started_s: when it was made, by the monotonic clock.
@@ -78,13 +80,20 @@ class WorkerPool:
         self.started_s = monotonic_s()
         self._reactor = reactor
         self._config = config
-        self._slots_dir = slots_dir
+        self._slots = PoolSlots(
+            reactor,
+            slots_dir,
+            spec.name,
+            in_use=lambda: self.keeper.pid is not None,
+            kept=generation == 1 and spec.name == TEMPLATE_DEFAULT,
+        )
         self._events = events
         self._ids = itertools.count(1)
         self.roster = Roster()
+        self.demand = Demand(spec.idle_workers, spec.idle_workers_max)
         self.orders: object = None
         self._replenish_timer: Timer | None = None
-        self._failures = 0
+        self._backoff = Backoff(_BACKOFF_S, _BACKOFF_S_MAX)
         self._closing = False
         self._gone: Callable[[], None] | None = None
         self.spec = spec
@@ -110,7 +119,7 @@ class WorkerPool:
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
         mounted = any(layer.active for layer in self.keeper.layers if layer.name == "namespaces")
-        return "" if mounted else str(self._slots_dir / worker.slot)
+        return "" if mounted else self._slots.path_of(worker.slot)
 
     def start(self) -> None:
         """Start the template; its workers follow once it is ready."""
@@ -119,9 +128,17 @@ class WorkerPool:
     def take_idle(self) -> Worker | None:
         """The idle worker that has waited longest, busy from now on; None when there is none."""
         worker = self.roster.take_idle()
-        if worker is not None and not self.roster.idle_count:
+        if worker is None:
+            self.demand.found_nobody(monotonic_s())
+        elif not self.roster.idle_count:
             self.replenish_later(_EMPTY_S)  # long jobs may have taken all: the next one should not wait for a fork
         return worker
+
+    def look_after_demand(self) -> None:
+        """Let go of a worker that bursts of jobs asked for, where there were none for a while."""
+        self.demand.look(monotonic_s())
+        if self.roster.idle_count > self.demand.wanted and (worker := self.roster.take_idle()) is not None:
+            self.retire(worker)
 
     def retire(self, worker: Worker) -> None:
         """A busy worker's job is over: kill what is left of it; the slot is wiped when it is reaped.
@@ -149,7 +166,7 @@ class WorkerPool:
         if self.keeper.info is None or self._closing or self.state is GenerationState.DRAINING:
             return
         try:
-            for _ in range(self.spec.idle_workers - self.roster.coming_count):
+            for _ in range(self.demand.wanted - self.roster.coming_count):
                 self._fork()
         except OSError as problem:
             self._fall_short(f"no worker can be forked: {problem}")
@@ -169,8 +186,7 @@ class WorkerPool:
         self._back_off()
 
     def _back_off(self) -> None:
-        self._failures += 1
-        self.replenish_later(min(_BACKOFF_S * 2 ** min(self._failures, _DOUBLINGS_MAX), _BACKOFF_S_MAX))
+        self.replenish_later(self._backoff.next_s())
 
     def _on_record(self, record: control.Control, fds: list[int]) -> None:
         if isinstance(record, control.Forked):
@@ -189,7 +205,7 @@ class WorkerPool:
             self._on_settled(record)
 
     def _on_ready(self, record: control.Ready) -> None:
-        self._failures = 0
+        self._backoff.reset()
         self.settled = False
         self.heap_bytes, self.heap_detail = 0, ""
         self.advance(GenerationEvent.CAME_UP)
@@ -248,7 +264,7 @@ class WorkerPool:
             log.warning("worker left before it was measured", extra=told(worker=worker.pid, problem=problem))
             worker.kill()
             return
-        self._failures = 0
+        self._backoff.reset()
         self.shortage = ""
         self._events.entered(worker)
         worker.advance(WorkerEvent.ENTERED)
@@ -300,6 +316,7 @@ class WorkerPool:
     def reconfigure(self, config: Config, spec: TemplateSpec) -> None:
         """Take over what changes nothing about the template itself: pauses, numbers of workers, limits of output."""
         self._config, self.spec = config, spec
+        self.demand.configure(spec.idle_workers, spec.idle_workers_max)
         self.keeper.reconfigure(config, spec)
         self.replenish()
 
@@ -344,15 +361,15 @@ class WorkerPool:
         self.roster.clear()
         draining = self.state is GenerationState.DRAINING
         self.advance(GenerationEvent.ENDED)
-        self._wipe_slots()
+        self._slots.wipe()
         if self._gone is not None:
-            self._remove()
+            self._slots.remove()
             self._gone()
         elif draining:
             self._reactor.call_later(0.0, lambda: self._events.drained(self))
         elif not self._closing:
             # A worker that was dying while its slot was wiped may have written once more.
-            self._reactor.call_later(_WIPE_AGAIN_S, self._wipe_slots)
+            self._reactor.call_later(_WIPE_AGAIN_S, self._slots.wipe)
 
     def _lose(self, worker: Worker) -> None:
         worker.kill()
@@ -363,16 +380,6 @@ class WorkerPool:
             if worker.state is not State.GONE:
                 worker.advance(WorkerEvent.TEMPLATE_GONE)
                 self._close(worker)
-
-    def _wipe_slots(self) -> None:
-        if self.keeper.pid is not None:
-            return
-        try:
-            wipe_inside(str(self._slots_dir))
-        except OSError as problem:
-            log.warning("slots not wiped", extra=told(template=self.spec.name, problem=problem))
-            if not self._closing:
-                self._reactor.call_later(_BACKOFF_S_MAX, self._wipe_slots)
 
     def leave(self, gone: Callable[[], None]) -> None:
         """As ``close``, while the daemon goes on: nothing waits, and ``gone`` is called when the process has left."""
@@ -386,14 +393,10 @@ class WorkerPool:
             self._begin_to_leave()
         self._gone = None
         self.keeper.close()
-        self._remove()
+        self._slots.remove()
 
     def _begin_to_leave(self) -> None:
         self._closing = True
         self.advance(GenerationEvent.EMPTY if self.state is GenerationState.DRAINING else GenerationEvent.STOP)
         for worker in self.roster.every:
             worker.kill()
-
-    def _remove(self) -> None:
-        if self.generation > 1 or self.spec.name != TEMPLATE_DEFAULT:
-            wipe_tree(str(self._slots_dir))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from warmfork.wire.records import TEMPLATE_DEFAULT
+from warmfork_daemon.backoff import Backoff
 from warmfork_daemon.config import Config
 from warmfork_daemon.lifecycle import GenerationEvent, GenerationState
 from warmfork_daemon.light import light_spec, loads_late
@@ -34,16 +35,15 @@ _LATE_S: Final = 0.05  # a turn of the loop takes milliseconds
 _HOPELESS_S: Final = 60.0
 _RENEW_AGAIN_S: Final = 2.5
 _RENEW_AGAIN_S_MAX: Final = 600.0
-_DOUBLINGS_MAX: Final = 10
 _LIGHT_AFTER_S: Final = 1.0  # a daemon that lives for a job or two need not pay for it
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """Attempts in a row to renew a template that came to nothing: why, how many, and when the next may follow."""
+    """Attempts in a row to renew a template that came to nothing: why the last did, and when the next may follow."""
 
     reason: str
-    times: int
+    backoff: Backoff
     again_s: float
 
 
@@ -178,6 +178,8 @@ class Pools:
             for pool in self.every:
                 pool.roster.forgive(late_s)
         self._looked_s = now_s
+        for pool in self:
+            pool.look_after_demand()
         self._look_after_hanging()
         self._look_after_entering()
 
@@ -227,9 +229,8 @@ class Pools:
 
     def _note_failure(self, name: str, reason: str) -> None:
         failed = self._failed.get(name)
-        times = 1 if failed is None else failed.times + 1
-        pause_s = min(_RENEW_AGAIN_S * 2.0 ** min(times, _DOUBLINGS_MAX), _RENEW_AGAIN_S_MAX)
-        self._failed[name] = _Failed(reason, times, monotonic_s() + pause_s)
+        backoff = Backoff(_RENEW_AGAIN_S, _RENEW_AGAIN_S_MAX) if failed is None else failed.backoff
+        self._failed[name] = _Failed(reason, backoff, monotonic_s() + backoff.next_s())
 
     def renew(self, spec: TemplateSpec) -> None:
         """Bring up a new generation beside the one that serves; one that was coming already is given up."""

@@ -155,6 +155,7 @@ class JobRunner:
             charts_bytes_max=bounds.reply_bytes_max,
             address_bytes=worker.address_limit_bytes(job),
             cpu_s=int(worker.cpu_at_dispatch_s + job.timeout_s * bounds.cpu_factor) + 1,
+            memory_bytes=job.memory_bytes,
         )
 
     def _flush(self, worker: Worker) -> None:

@@ -77,7 +77,7 @@ def status_of(
         },
         "templates": [_status_of(pool, pools) for pool in pools],
         "workers": {
-            "wanted_idle": sum(pool.spec.idle_workers for pool in pools),
+            "wanted_idle": sum(pool.demand.wanted for pool in pools),
             "running_max": config.pool.running_max,
             "by_state": dict(states),
             "busy": states[WorkerState.BUSY.value],
@@ -136,7 +136,7 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "settled": pool.settled,
         "heap": {"moved_bytes": pool.heap_bytes, "detail": pool.heap_detail},
         "starts": pools.starts(pool.spec.name),
-        "wanted_idle": pool.spec.idle_workers,
+        "wanted_idle": pool.demand.wanted,
         "idle": pool.roster.idle_count,
         "busy": pool.roster.busy_count,
         "forks": pools.forks(pool.spec.name),

@@ -14,6 +14,7 @@ from typing import Final
 
 from warmfork.wire import control
 from warmfork.wire.records import TemplateInfo, TemplateState
+from warmfork_daemon.backoff import Backoff
 from warmfork_daemon.config import Config
 from warmfork_daemon.logs import told
 from warmfork_daemon.reactor import Reactor, Timer
@@ -24,7 +25,6 @@ log = logging.getLogger("warmfork.template")
 
 RESTART_S: Final = 0.1
 _RESTART_S_MAX: Final = 60.0
-_DOUBLINGS_MAX: Final = 12
 _LEAVE_S: Final = 1.5
 
 
@@ -82,7 +82,7 @@ class TemplateKeeper:
         self._events = events
         self._link: TemplateLink | None = None
         self._start_timer: Timer | None = None
-        self._failures = 0
+        self._backoff = Backoff(RESTART_S, _RESTART_S_MAX)
         self._reason = ""
         self._start_again = False
         self._closing = False
@@ -158,7 +158,8 @@ class TemplateKeeper:
         if self._start_timer is not None:
             self._start_timer.cancel()
         self._ready = record
-        self.problem, self._failures = "", 0
+        self.problem = ""
+        self._backoff.reset()
         for library in record.template.libraries:
             if library.error:
                 log.warning(
@@ -201,8 +202,7 @@ class TemplateKeeper:
 
     def _on_failed_start(self, reason: str) -> None:
         self.problem, self._reason = reason, ""
-        self._failures += 1
-        self.retry_after_s = min(RESTART_S * 2.0 ** min(self._failures, _DOUBLINGS_MAX), _RESTART_S_MAX)
+        self.retry_after_s = self._backoff.next_s()
         log.error("template not ready", extra=told(template=self._spec.name, problem=reason))
         self._reactor.call_later(self.retry_after_s, self._restart)
         self._events.failed()

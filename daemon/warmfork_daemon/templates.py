@@ -31,6 +31,7 @@ class TemplateSpec:
         font_dirs: where an operator's fonts may be, first match wins.
         start_timeout_s: from its start until it is ready.
         idle_workers: how many are to wait.
+        idle_workers_max: how many while jobs find none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TemplateSpec:
     font_dirs: tuple[str, ...]
     start_timeout_s: float
     idle_workers: int
+    idle_workers_max: int
 
     @property
     def is_light(self) -> bool:
@@ -73,6 +75,7 @@ def template_specs(config: Config) -> tuple[TemplateSpec, ...]:
         own.font_dirs,
         own.start_timeout_s,
         config.pool.idle_workers,
+        config.pool.idle_workers_max,
     )
     named = (
         TemplateSpec(
@@ -83,6 +86,7 @@ def template_specs(config: Config) -> tuple[TemplateSpec, ...]:
             one.rehearse,
             tuple(dict.fromkeys((*one.font_dirs, *own.font_dirs))),
             one.start_timeout_s,
+            one.idle_workers,
             one.idle_workers,
         )
         for name, one in config.templates.items()

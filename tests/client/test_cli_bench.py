@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from warmfork import Client, cli
+from warmfork import Client, cli, places
 from warmfork.cli import bench as bench_command
 from warmfork.cli.bench_load import Answer, Load, ask, levels_up_to
 from warmfork.cli.bench_workloads import ALL
@@ -89,6 +89,7 @@ def test_without_a_daemon_a_private_one_is_measured(
 
     monkeypatch.setattr(bench_command, "embedded", embedded)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(places, "SYSTEM_RUNTIME_DIR", str(tmp_path / "system"))  # one may be installed here
     monkeypatch.delenv("WARMFORK_ADDRESS", raising=False)
     out = tmp_path / "report"
     assert 0 == cli.main(["bench", "--seconds", "0.1", "--callers", "1", "--out", str(out)])
@@ -100,6 +101,26 @@ def test_an_address_without_a_daemon_is_an_error(tmp_path: Path, monkeypatch: py
     """Whoever names a daemon does not want another one measured."""
     monkeypatch.chdir(tmp_path)
     assert 69 == cli.main(["bench", "--address", f"ipc://{tmp_path}/none", "--out", "report"])
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", ["file", "file/report", "dangling"])
+def test_a_place_that_cannot_be_is_told_before(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report that could not be written is not measured first."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    assert 2 == cli.main(["bench", "--address", f"ipc://{tmp_path}/none", "--out", out])
+    assert "cannot make the directory" in capsys.readouterr().err
+
+
+def test_each_caller_sends_a_job_in_however_short_a_time() -> None:
+    """A level whose time is over before it began has one job of each caller, and a length."""
+    level = Load(lambda: Answer("ok"), 3, 1e-9).run()
+    assert {"ok": 3} == level.outcomes
+    assert level.seconds > 0
 
 
 @pytest.mark.parametrize(

@@ -369,3 +369,18 @@ def test_pool_resolves_zero() -> None:
     pool = load(environ={}, overrides={"pool.running_max": 3}).pool
     assert (6, 3) == (pool.resolved(4).idle_workers, pool.resolved(4).running_max)
     assert (6, 10) == (Config().pool.resolved(4).idle_workers, Config().pool.resolved(4).running_max)
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({}, 10),
+        ({"pool.idle_workers": 3}, 3),
+        ({"pool.running_max": 2}, 6),
+        ({"pool.idle_workers": 3, "pool.idle_workers_max": 5}, 5),
+        ({"pool.idle_workers_max": 1}, 6),
+    ],
+)
+def test_pool_grows_where_nobody_has_fixed_it(given: dict[str, int], most: int) -> None:
+    """As many as may run wait while jobs find none, unless the number or the most is given; never fewer than the number."""
+    assert most == load(environ={}, overrides=given).pool.resolved(4).idle_workers_max

@@ -121,17 +121,14 @@ def test_hostile_code_takes_no_longer(code: str) -> None:
     assert time.thread_time() - began_s < 0.1
 
 
-def test_ordinary_code_costs_microseconds() -> None:
-    """A short job is judged in well under 100 us, and one that was seen before in under 10 us, on any machine."""
+def test_code_that_comes_again_is_not_looked_at_again() -> None:
+    """The answer for a code is remembered by its text, not by the object that holds it."""
     code = b"import os, sys\nfrom collections import Counter as C\nfor i in range(3): print(i)"
-    for judge, most_s in ((needs_science.__wrapped__, 100e-6), (needs_science, 10e-6)):
-        best = []
-        for _ in range(5):
-            began_s = time.thread_time()
-            for _ in range(200):
-                judge(bytes(bytearray(code)))
-            best.append((time.thread_time() - began_s) / 200)
-        assert min(best) < most_s
+    needs_science(code)
+    before = needs_science.cache_info()
+    assert not needs_science(bytes(bytearray(code)))
+    after = needs_science.cache_info()
+    assert (before.hits + 1, before.misses) == (after.hits, after.misses)
 
 
 def test_the_allowed_modules_load_no_library() -> None:

@@ -58,6 +58,22 @@ def test_descriptors(serve: Callable[..., Served], calls: ThreadPoolExecutor) ->
         assert "" == problem_of(client)
 
 
+def test_memory_of_the_machine(serve: Callable[..., Served], tmp_path: Path) -> None:
+    """While the machine has less memory available than the daemon wants, jobs are rejected with that reason; then they run."""
+    file = tmp_path / "warmfork.toml"
+    text = "[pool]\nidle_workers = 1\n[template]\nrehearse = false\n[queue]\nmemory_available_bytes = {}\n"
+    file.write_text(text.format(1 << 50))
+    with serve("--config", str(file)).client() as client:
+        result = client.execute("print(1)")
+        assert result.error is not None
+        assert ("rejected", "MachineMemory", True) == (result.verdict, result.error.type, result.retry_safe)
+        assert "1073741824 MiB" in result.error.message
+        assert result.retry_after_s
+        file.write_text(text.format(0))
+        client.reload()
+        assert "1\n" == client.execute("print(1)").stdout
+
+
 def test_a_storm_of_connections(serve: Callable[..., Served]) -> None:
     """More connections than the daemon may have descriptors for: those over the limit are closed, the daemon lives, and
     serves everybody again when the storm is over.

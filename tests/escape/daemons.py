@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from tests.support import Served, wait_until
+from tests.support import Served, need_namespaces, wait_until
 
 from warmfork_daemon.config.settings import BY_KEY
 from warmfork_daemon.templates import LIGHT_NAME
@@ -82,6 +82,11 @@ def start_light(directory: Path) -> Served:
     """The shipped guard, and every job in a light worker."""
     served = start(directory, {**_BOTH, **_GUARDED}, ("tests.as_light",))
     with served.client() as client:
+        try:
+            need_namespaces(client)
+        except BaseException:
+            served.stop()
+            raise
         wait_until(lambda: client.status()["guard"]["templates"].get(LIGHT_NAME, {}).get("proved"), "it is proved")
     return served
 

@@ -23,6 +23,7 @@ import psutil
 from tests.faults import peers
 from tests.faults.plan import FaultPlan
 from tests.faults.rig import HANG_S, Rig, wait_for
+from tests.support import limit_that_leaves
 
 _LOOK_S: Final = 1.5
 _GONE_S: Final = 3.0
@@ -167,8 +168,8 @@ def _few_descriptors(pid: int, left: int) -> Iterator[None]:
     try:
         process = psutil.Process(pid)
         before = process.rlimit(resource.RLIMIT_NOFILE)
-        process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds() + left, before[1]))
-    except psutil.Error as problem:
+        process.rlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(pid, left), before[1]))
+    except (OSError, psutil.Error) as problem:
         raise NoVictim(str(problem)) from None
     try:
         yield

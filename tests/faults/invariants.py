@@ -45,9 +45,6 @@ EXTRA: Final[dict[str, frozenset[str]]] = {
 }
 """What a fault may make of a job besides its own verdict. Reloads, clocks, garbage and other clients: nothing at all."""
 
-_INPUTS: Final = "the job's inputs could not be set up: [Errno 28]"
-"""The worker says ``error`` of input files that found no room; ``disk_limit`` would be truer."""
-
 _DAEMON_AWAY: Final = ("daemon_stop", "daemon_kill", "suspend", "daemon_emfile")
 _NO_START: Final = ("fork_fails", "disk_full", "template_kill", "worker_kill", "template_emfile", "daemon_emfile")
 
@@ -85,8 +82,6 @@ def judge_jobs(outcomes: Iterable[Outcome], windows: Sequence[Window], watch: Wa
         problems += [f"{told}: {problem}" for problem in outcome.problems]
         overlapping = [window for window in windows if window.overlaps(outcome.began_s, outcome.ended_s)]
         permitted = {VERDICT[outcome.kind]}.union(*(EXTRA.get(window.kind, frozenset()) for window in overlapping))
-        if "disk_full" in {window.kind for window in overlapping} and _INPUTS in outcome.detail:
-            permitted.add("error")
         if outcome.verdict not in permitted:
             problems.append(f"{told}: expected {sorted(permitted)}; {outcome.detail}")
         elif outcome.verdict != VERDICT[outcome.kind]:

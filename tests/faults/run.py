@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -202,6 +203,7 @@ def keep_log(report: Report, seed: int) -> Path | None:
     """Write the daemon's log of a broken run where it can be read afterwards."""
     if not report.log:
         return None
-    path = Path("/tmp") / f"wf-faults-{seed}.log"
-    path.write_text(report.log)
-    return path
+    fd, name = tempfile.mkstemp(prefix=f"wf-faults-{seed}-", suffix=".log")
+    with open(fd, "w") as file:
+        file.write(report.log)
+    return Path(name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from tests.faults.invariants import is_quiet
 from tests.faults.rig import Rig
-from tests.support import Served, wait_until
+from tests.support import Served, limit_that_leaves, wait_until
 
 from warmfork import Client
 from warmfork_daemon.lifecycle import WORKER, WorkerEvent, WorkerState, step
@@ -21,12 +22,6 @@ from warmfork_daemon.lifecycle import WORKER, WorkerEvent, WorkerState, step
 
 def children_of(pid: int) -> set[int]:
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-
-
-def lowest_free_descriptor(pid: int) -> int:
-    """The limit that leaves the process no descriptor: it bounds the highest number, and below that there may be gaps."""
-    open_now = set(map(int, os.listdir(f"/proc/{pid}/fd")))
-    return next(number for number in itertools.count() if number not in open_now)
 
 
 def stop_one_entering(client: Client, template: int) -> bool:
@@ -74,7 +69,7 @@ def test_a_template_without_descriptors_lives(serve: Callable[..., Served]) -> N
         hard = template.rlimit(resource.RLIMIT_NOFILE)[1]
 
         def problem() -> str:
-            template.rlimit(resource.RLIMIT_NOFILE, (lowest_free_descriptor(before), hard))
+            template.rlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(before), hard))
             for pid in list(children_of(before))[:1]:
                 os.kill(pid, signal.SIGKILL)
             return str(client.status()["templates"][0]["problem"])
@@ -105,3 +100,19 @@ def test_input_files_without_room_are_a_matter_of_the_disk() -> None:
 def test_a_worker_whose_descriptors_could_not_be_taken_is_forgotten() -> None:
     """One whose ``Forked`` came without its descriptors, because the daemon had none left, is reaped while it still forks."""
     assert step(WORKER, WorkerState.FORKING, WorkerEvent.REAPED) is WorkerState.GONE
+
+
+@pytest.mark.parametrize("left", [0, 1, 5])
+def test_gaps_are_no_more_descriptors(left: int) -> None:
+    """A process whose descriptors have gaps among their numbers has as many left as it is to have."""
+    code = (
+        "import os\nfor number in (5, 9, 20, 30): os.dup2(0, number)\nprint('ready', flush=True)\ninput()\ncount = 0\n"
+        "try:\n    while True:\n        os.dup(0); count += 1\nexcept OSError:\n    print(count)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        child = psutil.Process(process.pid)
+        child.rlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(process.pid, left), 1024))
+        told, _ = process.communicate(b"\n", timeout=20)
+    assert left == int(told)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support import wait_until
 
 from warmfork import Client, embedded
 
@@ -19,6 +20,7 @@ from warmfork import Client, embedded
 collect_ignore = [] if importlib.util.find_spec("sqlalchemy") else ["test_installed.py"]
 _ROOMY: Final = {"limits.charts_max": 200, "limits.reply_bytes_max": 256 << 20}
 _MIB: Final = 1 << 20
+_SETTLE_S: Final = 120.0
 SMALL: Final = {
     "template.rehearse": False,
     "limits.disk_bytes": 16 * _MIB,
@@ -76,11 +78,29 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
 
 @pytest.fixture(scope="session")
 def guarded(native: Native) -> Iterator[Client]:
-    """The shipped guard."""
+    """The shipped guard, and workers that have all that a settled template gives: hot pages, a heap that was moved."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(native.directory), prepend=":")
         with embedded(workers=2, settings=_ROOMY) as private:
+            _settle(private)
             yield private
+
+
+def _settle(client: Client) -> None:
+    """Wait until every template has settled, and use up the workers that are older."""
+    wait_until(lambda: all(row["settled"] for row in client.status()["templates"]), "the templates settle", _SETTLE_S)
+    older = _workers(client)
+
+    def are_gone() -> bool:
+        client.execute("np")
+        client.execute("print(1)")  # in a light worker, where there are any
+        return older.isdisjoint(_workers(client))
+
+    wait_until(are_gone, "no worker is older than its template's settling", _SETTLE_S)
+
+
+def _workers(client: Client) -> set[int]:
+    return {row["pid"] for row in client.status()["workers"]["list"]}
 
 
 @pytest.fixture(scope="session")

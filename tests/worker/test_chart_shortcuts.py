@@ -8,7 +8,7 @@ import logging
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from matplotlib import axis, font_manager
 from matplotlib.backends import backend_agg
+from matplotlib.dates import AutoDateFormatter
+from matplotlib.patheffects import Normal
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 from PIL import Image
@@ -170,6 +172,93 @@ def test_own_formatters_are_asked_as_often() -> None:
         quick = [calls_of(kind) for kind in (FuncFormatter, ScalarFormatter)]
     assert plain[0] == quick[0]
     assert plain[1] > quick[1]
+
+
+class _Restless(Text):
+    """A tick label that changes the others' size while it is drawn."""
+
+    def draw(self, renderer: Any) -> None:
+        super().draw(renderer)
+        _change(self)
+
+
+class _RestlessEffect(Normal):
+    def __init__(self, label: Text) -> None:
+        super().__init__()
+        self.label = label
+
+    def draw_path(self, *args: Any, **kwargs: Any) -> None:
+        super().draw_path(*args, **kwargs)
+        _change(self.label)
+
+
+def _change(label: Text) -> None:
+    axis = cast(Any, label.figure).axes[0].xaxis
+    size = 40 if axis.get_major_ticks()[1].label1.get_fontsize() < 20 else 10
+    for tick in axis.get_major_ticks()[1:]:
+        tick.label1.set_fontsize(size)
+
+
+def _become(label: Text) -> None:
+    label.__class__ = _Restless
+
+
+def _filter(label: Text) -> None:
+    def filtered(image: Any, dpi: float) -> Any:
+        _change(label)
+        return image, 0, 0
+
+    label.set_agg_filter(filtered)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_become, lambda label: label.set_path_effects([_RestlessEffect(label)]), _filter],
+    ids=["class", "effect", "filter"],
+)
+def test_what_a_tick_changes_while_it_is_drawn(spoil: Callable[[Text], None]) -> None:
+    """Where the job's own code draws a tick, the axis' label is placed by what the ticks are afterwards, as ever."""
+
+    def draw() -> Any:
+        figure, axes = plt.subplots()
+        axes.plot([1, 2, 3])
+        axes.set_xticks([0, 1, 2])
+        axes.set_xlabel("label")
+        spoil(axes.xaxis.get_major_ticks()[0].label1)
+        return figure
+
+    with mpl.rc_context():
+        plain = picture(draw)
+    with shortcuts(), mpl.rc_context():
+        quick = picture(draw)
+    assert plain.size == quick.size
+    assert np.array_equal(np.asarray(plain), np.asarray(quick))
+
+
+def test_own_date_formats_are_asked_as_often() -> None:
+    """A callable among an AutoDateFormatter's formats is called as often as ever."""
+
+    def calls() -> int:
+        times = 0
+
+        def counted(value: Any, position: Any = None) -> str:
+            nonlocal times
+            times += 1
+            return "x"
+
+        figure, axes = plt.subplots()
+        axes.plot(np.arange("2024-01-01", "2024-01-06", dtype="datetime64[D]"), range(5))
+        make: Any = AutoDateFormatter
+        formatter = make(axes.xaxis.get_major_locator())
+        formatter.scaled = dict.fromkeys(formatter.scaled, counted)
+        axes.xaxis.set_major_formatter(formatter)
+        picture(lambda: figure)
+        return times
+
+    plain = calls()
+    with shortcuts():
+        assert plain == calls()
+    assert plain > 0
 
 
 def test_missing_glyphs_and_families_are_told_as_often(caplog: pytest.LogCaptureFixture) -> None:

@@ -137,6 +137,25 @@ def test_the_total_is_bounded() -> None:
     assert (["a"], 1) == ([chart.title for chart in rendering.charts], rendering.dropped)
 
 
+@pytest.mark.parametrize(("part", "again"), [(0.02, False), (0.9, True)])
+def test_what_cannot_fit_is_drawn_once(part: float, again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chart over the bounds is rendered again, by matplotlib's better compression, only where that can make it fit."""
+    times = 0
+    original = Figure.savefig
+
+    def counted(self: Figure, *args: Any, **kwargs: Any) -> None:
+        nonlocal times
+        times += 1
+        original(self, *args, **kwargs)
+
+    line()
+    [whole] = render().charts
+    monkeypatch.setattr(Figure, "savefig", counted)
+    assert whole.data is not None
+    render(total=int(part * len(whole.data)))
+    assert (2 if again else 1) == times
+
+
 def test_a_figure_that_cannot_be_rendered_costs_only_itself() -> None:
     """Bad mathtext becomes one sentence and a dropped chart per format; the other figures come."""
     line(r"$\frac{1$")

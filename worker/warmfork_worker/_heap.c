@@ -162,7 +162,8 @@ static void read_header(Region *region, const char *line) {
         region->kind = OTHER;
 }
 
-/* Only mappings whose every flag is known to come back by mmap: no lock, no advice about forks, no huge TLB, no seal. */
+/* Only mappings that lose nothing by a new mmap: no lock, no advice about forks, no huge TLB, no seal. It brings back all
+ * of these flags but the last two, advice for or against huge pages: where a file takes the place it is moot. */
 static int flags_are_plain(const char *line) {
     static const char known[][3] = {"rd", "wr", "mr", "mw", "me", "ac", "sd", "hg", "nh"};
     while (*line) {
@@ -500,7 +501,7 @@ static PyObject *heap_move(PyObject *Py_UNUSED(module), PyObject *args) {
             fail("reading pagemap");
             goto out;
         }
-    result = run_plan(work, (size_t)mappings_max);
+    result = run_plan(work, mappings_max > 0 ? (size_t)mappings_max : 0); /* less than nothing: where few are allowed */
 out:
     munmap(work, sizeof *work);
     return result;

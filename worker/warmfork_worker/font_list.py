@@ -18,7 +18,7 @@ class FontList:
     """Makes the list once, in a child of the template; nobody waits for it.
 
     Args:
-        before: called in the child before it imports anything.
+        before: called in the child before it imports anything; closes what is the template's.
     """
 
     def __init__(self, before: Callable[[], None]) -> None:
@@ -32,7 +32,14 @@ class FontList:
         self._pid = os.fork()
         if self._pid == 0:
             self._make(template)
-        self.pidfd = os.pidfd_open(self._pid)
+        try:
+            self.pidfd = os.pidfd_open(self._pid)
+        except OSError:
+            # Nobody else reaps it, so its pid is still its own here.
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+            raise
 
     def end(self) -> None:
         """Reap the child, killed if it still runs."""

@@ -28,6 +28,7 @@ MADV_POPULATE_WRITE: Final = 23
 _VECTORS_MAX: Final = 256  # of a call: where one cannot be served, the rest of its call is not either
 _WORD_BYTES: Final = 8
 _LEARN_S: Final = 60
+_PART_OF_MEMORY: Final = 4
 
 # Bits of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 _PRESENT: Final = 1 << 63
@@ -56,9 +57,17 @@ class HotPages:
 
     chart: Vectors
 
-    def populate_for(self, code: bytes | memoryview) -> int:
-        """Copy what code like this will write to; how many bytes those are. Where the kernel will not, nothing is lost."""
-        return _populate(self.chart) if _DRAWS.search(code) else 0
+    def populate_for(self, code: bytes | memoryview, memory_bytes: int = 0) -> int:
+        """Copy what code like this will write to; how many bytes those are. Where the kernel will not, nothing is lost.
+
+        Args:
+            code: the job's.
+            memory_bytes: what it may use, in which the copies count; 0 where that is of no interest. Code that only speaks
+                of drawing must not be ended for them, so one that has little copies what it writes to, and no more.
+        """
+        if not _DRAWS.search(code) or 0 < memory_bytes < _PART_OF_MEMORY * sum(self.chart[1::2]):
+            return 0
+        return _populate(self.chart)
 
 
 def _populate(vectors: Vectors) -> int:

@@ -64,7 +64,7 @@ def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str, hot_page
     """
     received_s = _monotonic_s()
     if hot_pages is not None:
-        hot_pages.populate_for(order.code)
+        hot_pages.populate_for(order.code, order.memory_bytes)
     outcome, compiled_s = _run(order, guard, slot, cjk_family)
     outcome = _finish(outcome, slot)
     executed_s = _monotonic_s()

@@ -129,7 +129,12 @@ class Template:
             processes=not self._world.active("seccomp"),
         )
         late.install()
-        self._font_list = FontList(before=late.remove)
+
+        def before() -> None:
+            self._close_inherited()
+            late.remove()
+
+        self._font_list = FontList(before)
 
     def _kernel_guard(self, font: FontReport) -> KernelGuard:
         start, world = self._start, self._world

@@ -1,12 +1,13 @@
 """Finds an axis' ticks once in one look at it: matplotlib does so three times, for the labels, their box and the spine.
 
-Nothing but matplotlib's own placing of the axis' label runs between the three. Only where the job's own code has a say in
-them (a locator, a formatter or a scale of its own) is it asked as often as ever: what it prints, or counts, stays the same.
+Between the three matplotlib draws the ticks and places the axis' label. Where the job's own code has a say in any of it (a
+locator, formatter or scale of its own; a tick's line or label of its own class, with path effects or a filter) it is asked
+as often as ever: what it prints, counts or changes stays the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib import import_module
 from typing import Any, Final
@@ -83,13 +84,39 @@ def _remembering_boxes(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_matplotlibs(axis: Any) -> bool:
-    """Whether no code of the job's own takes part in finding the ticks of this axis."""
+    """Whether no code of the job's own takes part in finding or drawing the ticks of this axis."""
     try:
         major, minor = axis.major, axis.minor
-        parts = (major.locator, major.formatter, minor.locator, minor.formatter, axis._scale, axis)
+        parts = (major.locator, major.formatter, minor.locator, minor.formatter, axis._scale, axis, axis.axes)
     except AttributeError:
         return False
-    return all(
-        type(part).__module__.startswith(("matplotlib.", "mpl_toolkits.")) and type(part).__name__ not in _CALL_THE_JOB
-        for part in parts
+    return (
+        all(_comes_with_matplotlib(part) and type(part).__name__ not in _CALL_THE_JOB for part in parts)
+        and not any(map(_formats_by_call, (major.formatter, minor.formatter)))
+        and all(map(_draws_quietly, _ticks_made(axis)))
+    )
+
+
+def _comes_with_matplotlib(thing: object) -> bool:
+    return type(thing).__module__.startswith(("matplotlib.", "mpl_toolkits."))
+
+
+def _formats_by_call(formatter: Any) -> bool:
+    scaled = getattr(formatter, "scaled", None)  # an AutoDateFormatter's formats: texts, or functions
+    return isinstance(scaled, dict) and any(map(callable, scaled.values()))
+
+
+def _ticks_made(axis: Any) -> Iterator[Any]:
+    # Past the attributes: asking for them makes ticks, and those are matplotlib's.
+    for name in ("majorTicks", "minorTicks"):
+        yield from axis.__dict__.get(name, ())
+
+
+def _draws_quietly(tick: Any) -> bool:
+    return _comes_with_matplotlib(tick) and all(
+        _comes_with_matplotlib(artist)
+        and not artist._path_effects
+        and artist._agg_filter is None
+        and "draw" not in artist.__dict__
+        for artist in (tick.gridline, tick.tick1line, tick.tick2line, tick.label1, tick.label2)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ exit codes: 0 every job ended as it should, 1 some did not, 2 usage, 69 no daemo
 CALLERS_MAX: Final = 64
 SECONDS_MAX: Final = 600.0
 _WARM_UP_JOBS: Final = 3
+_CANNOT_MAKE: Final = "cannot make the directory {!r}: {}"
 
 _Progress = Callable[[float, str], None]
 
@@ -70,14 +72,15 @@ def execute(args: argparse.Namespace) -> int:
         WarmforkError: as ``Client.execute``; nothing is written then.
     """
     out = Path(args.out or time.strftime("warmfork-bench-%Y%m%d-%H%M%S"))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise exits.UsageError(f"cannot make the directory {str(out)!r}: {problem.strerror}") from None
+    _check_place(out)
     facts: dict[str, Any] = {"when": time.strftime("%Y-%m-%d %H:%M:%S %z"), "machine": machine()}
     with _some_daemon(args) as (client, private):
         facts["daemon"] = daemon_facts(client.status(), private=private)
         results = _measure(client, args)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise exits.UsageError(_CANNOT_MAKE.format(str(out), problem.strerror)) from None
     plots = _draw(out, results)
     report = as_markdown(facts, results, ALL, plots)
     (out / "report.json").write_text(json.dumps(as_json(facts, results), indent=1) + "\n", encoding="utf-8")
@@ -86,6 +89,15 @@ def execute(args: argparse.Namespace) -> int:
     say(f"wrote {out / 'report.md'}, report.json{''.join(f', {name}' for name in plots)}")
     right = all(set(level.outcomes) <= {"ok"} for levels in results.values() for level in levels)
     return exits.CODE_OF["ok" if right else "error"]
+
+
+def _check_place(out: Path) -> None:
+    """Before anything is measured: raise UsageError where the directory surely cannot be made. Nothing is made yet."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists() or path.is_symlink())
+    if not there.is_dir():
+        raise exits.UsageError(_CANNOT_MAKE.format(str(out), f"{there} is no directory"))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise exits.UsageError(_CANNOT_MAKE.format(str(out), f"{there} may not be written to"))
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class Load:
     Args:
         call: sends one job and waits for its end; called by all callers at the same time.
         callers: how many at the same time.
-        seconds: for how long new jobs are sent.
+        seconds: for how long new jobs are sent; each caller sends one in any case.
     """
 
     def __init__(self, call: Callable[[], Answer], callers: int, seconds: float) -> None:
@@ -143,8 +143,10 @@ class Load:
 
     def _call_until(self, due_s: float) -> None:
         try:
-            while time.perf_counter() < due_s and not self._stop.is_set():
+            while not self._stop.is_set():
                 self._call()
+                if time.perf_counter() >= due_s:  # only now: in however short a time, one job is sent
+                    return
         except BaseException as problem:  # raised again in the thread that waits
             with self._lock:
                 self._problems.append(problem)

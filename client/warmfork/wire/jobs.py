@@ -38,6 +38,7 @@ class JobOrder:
         charts_max, chart_bytes_max, charts_bytes_max: number of charts, size of each, size of all together.
         address_bytes: the process's whole address space (RLIMIT_AS); 0 leaves the worker's own.
         cpu_s: the process's whole CPU time in seconds (RLIMIT_CPU); 0 leaves the worker's own.
+        memory_bytes: what the job may use before it is ended; 0 where that is not told.
     """
 
     code: bytes | memoryview = field(repr=False)
@@ -52,6 +53,7 @@ class JobOrder:
     charts_bytes_max: int
     address_bytes: int = 0
     cpu_s: int = 0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def encode_order(order: JobOrder) -> list[bytes | memoryview]:
         "charts_bytes_max": order.charts_bytes_max,
         "address_bytes": order.address_bytes,
         "cpu_s": order.cpu_s,
+        "memory_bytes": order.memory_bytes,
     }
     return to_frames("order", header, parts, header_bytes_max=ORDER_HEADER_BYTES_MAX)
 
@@ -136,6 +139,7 @@ def decode_order(frames: Sequence[bytes | memoryview]) -> JobOrder:
         charts_bytes_max=fields.integer("charts_bytes_max", 0, limits.MESSAGE_BYTES_MAX),
         address_bytes=fields.integer("address_bytes", 0, 1 << 62, default=0),
         cpu_s=fields.integer("cpu_s", 0, 1 << 31, default=0),
+        memory_bytes=fields.integer("memory_bytes", 0, 1 << 62, default=0),
     )
 
 

@@ -46,6 +46,14 @@ class PoolSettings:
     idle_workers: int = _setting(
         "integer", 0, "Workers kept forked ahead of the jobs; 0 means CPUs + 2.", least=0, most=1_024
     )
+    idle_workers_max: int = _setting(
+        "integer",
+        0,
+        "Most workers kept forked ahead, while jobs come in such bursts that they find none; 0 means idle_workers, or"
+        " running_max where that is 0, too.",
+        least=0,
+        most=1_024,
+    )
     running_max: int = _setting(
         "integer", 0, "Jobs that run at the same time; 0 means 2 x CPUs + 2.", least=0, most=1_024
     )
@@ -93,11 +101,15 @@ class PoolSettings:
 
     def resolved(self, cpus: int) -> PoolSettings:
         """The same settings with each 0 replaced by the number it stands for on a machine with ``cpus`` CPUs."""
+        idle_workers = self.idle_workers or cpus + 2
+        running_max = self.running_max or 2 * cpus + 2
+        most = self.idle_workers_max or self.idle_workers or running_max
         return dataclasses.replace(
             self,
-            idle_workers=self.idle_workers or cpus + 2,
-            light_workers=self.light_workers or self.idle_workers or cpus + 2,
-            running_max=self.running_max or 2 * cpus + 2,
+            idle_workers=idle_workers,
+            idle_workers_max=max(idle_workers, most),
+            light_workers=self.light_workers or idle_workers,
+            running_max=running_max,
         )
 
 

@@ -38,6 +38,13 @@ class QueueSettings:
         least=0.0,
         most=1.0,
     )
+    memory_available_bytes: int = _setting(
+        "size",
+        64 * _MIB,
+        "Memory that the machine must have available for a job to be taken; 0 means not to look.",
+        least=0,
+        most=1 << 50,
+    )
 
 
 @dataclass(frozen=True, slots=True)

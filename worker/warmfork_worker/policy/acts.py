@@ -47,7 +47,11 @@ class Acts:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Judge nothing meanwhile: libraries are being imported that ask for directories of the template's."""
+        """Judge nothing meanwhile: libraries are being imported that ask for directories of the template's.
+
+        In every thread: another may import parts of the same libraries at the same time, and what they ask for is the
+        same. What else the job's own threads do in that time goes unjudged; against intent stands the kernel's guard.
+        """
         kept = {policy: dict(judges) for policy, judges in self._judges.items()}
         for judges in self._judges.values():
             judges.clear()
