@@ -131,7 +131,8 @@ class Usage:
         wall_s: seconds from dispatch to the worker's report (running and rendering).
         cpu_s: CPU seconds of the worker, user and system, from dispatch on.
         peak_memory_bytes: most memory of the job's own (anonymous and shared) above what the worker had when it stood idle.
-            Where jobs have cgroups of their own, what the kernel charged to the job's, if that is more: copied pages and files in memory count too.
+            Where jobs have cgroups of their own, what the kernel charged to the job's, if that is more: copied pages
+            and files in memory count too.
         queue_s: seconds between admission and dispatch.
         phases: where the time went; all zero from a daemon that does not tell.
     """

@@ -80,13 +80,8 @@ class WorkerPool:
         self.started_s = monotonic_s()
         self._reactor = reactor
         self._config = config
-        self._slots = PoolSlots(
-            reactor,
-            slots_dir,
-            spec.name,
-            in_use=lambda: self.keeper.pid is not None,
-            kept=generation == 1 and spec.name == TEMPLATE_DEFAULT,
-        )
+        kept = generation == 1 and spec.name == TEMPLATE_DEFAULT
+        self._slots = PoolSlots(reactor, slots_dir, spec.name, in_use=lambda: self.keeper.pid is not None, kept=kept)
         self._events = events
         self._ids = itertools.count(1)
         self.roster = Roster()
