@@ -136,3 +136,20 @@ LEFTOVERS = ("TODO", "FIXME", "XXX", "breakpoint()", 'print("DEBUG')
 def test_no_leftovers() -> None:
     """No note to self is left in the sources."""
     assert [] == [(path, word) for path in SOURCES for word in LEFTOVERS if word in path.read_text()]
+
+
+TELL_THE_TIME = {"tally.py", "logs.py"}  # when the daemon started, when a job failed, when a line was written
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_wall_clock_decides_nothing(path: Path) -> None:
+    """Deadlines, waits and ages go by the monotonic clock, so a clock that is set moves none; only what is told has a date."""
+    asked = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node)
+        in ("time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", "datetime.utcnow")
+    }
+    assert path.name in TELL_THE_TIME or not asked
+    assert "CLOCK_REALTIME" not in path.read_text()

@@ -61,7 +61,8 @@ class WorkerPool:
         keeper: of the template's process; its state can be read there.
         forks: how many there were.
         shortage: why no worker could be forked when it was tried last; empty since one has become idle.
-        settled: the template has rehearsed; its workers start warm.
+        settling: the template does not obey for a while, and need not.
+        settled: it has rehearsed; its workers start warm.
         heap_bytes, heap_detail: of the settled template's heap that lie in a memfd, and what is to be said about it.
     """
 
@@ -108,7 +109,7 @@ class WorkerPool:
         )
         self.forks = 0
         self.shortage = ""
-        self.settled = False
+        self.settling = self.settled = False
         self.heap_bytes, self.heap_detail = 0, ""
 
     def slot_on_disk(self, worker: Worker) -> str:
@@ -196,12 +197,14 @@ class WorkerPool:
             self._tell_if_drained()
         elif isinstance(record, control.Exited):
             self._on_exited(record)
+        elif isinstance(record, control.Settling):
+            self.settling = True
         elif isinstance(record, control.Settled):
             self._on_settled(record)
 
     def _on_ready(self, record: control.Ready) -> None:
         self._backoff.reset()
-        self.settled = False
+        self.settling = self.settled = False
         self.heap_bytes, self.heap_detail = 0, ""
         self.advance(GenerationEvent.CAME_UP)
         self._events.ready(self)
@@ -211,7 +214,7 @@ class WorkerPool:
         """From now on workers start warm: each that comes takes the place of one that was forked before."""
         failed = ",".join(record.failed)
         log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, heap=record.heap_detail))
-        self.settled = True
+        self.settling, self.settled = False, True
         self.heap_bytes, self.heap_detail = record.heap_bytes, record.heap_detail
         self.roster.mark_cold()
         self.replenish_later(self._config.pool.fork_delay_ms / 1000)

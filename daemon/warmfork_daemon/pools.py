@@ -186,7 +186,8 @@ class Pools:
     def _look_after_hanging(self) -> None:
         """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""
         for pool in self.every:
-            if pool.roster.owing_s() < self._config.lifecycle.hang_s or pool.keeper.pid is None:
+            bound_s = _HOPELESS_S if pool.settling else self._config.lifecycle.hang_s
+            if pool.roster.owing_s() < bound_s or pool.keeper.pid is None:
                 continue
             name = pool.spec.name
             if self._serving.get(name) is pool and pool.roster.busy_count:

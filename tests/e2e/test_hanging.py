@@ -116,3 +116,24 @@ def test_a_template_settles_after_it_is_ready(serve: Serve) -> None:
         assert cold
         wait_until(lambda: not cold & {row["pid"] for row in client.status()["workers"]["list"]}, "all are warm ones")
         wait_for_idle(served, 2)
+
+
+def test_a_template_that_settles_for_long_does_not_hang(serve: Serve, tmp_path: Path, monkeypatch: Any) -> None:
+    """With gigabytes to move it obeys nothing for longer than it may hang; it says so before, and is let be."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'warmfork_worker' in sys.orig_argv:\n    import time\n    import warmfork_worker.heap as heap\n"
+        "    move = heap.Heap.move\n    def slowly(self):\n        due_s = time.monotonic() + 3\n"
+        "        while time.monotonic() < due_s:\n            pass\n        return move(self)\n    heap.Heap.move = slowly\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    served = serve(*(one for one in LEAN if one != "--no-template-rehearse"))
+    before = template_of(served)["pid"]
+    with served.client() as client:
+
+        def is_settled() -> bool:
+            assert client.execute("print(1)", deadline_s=30).ok  # so that it owes forks when it begins
+            return bool(client.status()["templates"][0]["settled"])
+
+        wait_until(is_settled, "it settles", 60)
+    assert before == template_of(served)["pid"]

@@ -199,6 +199,7 @@ class Template:
         """What is done once, when nothing in here changes any more, and what makes every later fork cheaper."""
         failed = tuple(self._rehearsal.failed) if self._rehearsal is not None else ()
         self._rehearsal = None
+        self._send(control.Settling())
         _refuse_threads()
         gc.unfreeze()
         gc.collect()

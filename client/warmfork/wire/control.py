@@ -2,7 +2,7 @@
 
 Daemon to template: ``Start`` once, then ``Fork`` (with the worker's channel, stdout and stderr as passed file
 descriptors) and ``Release``. Template to daemon: ``Ready`` once, then ``Forked`` (with a pidfd and a descriptor of the
-working directory), ``ForkFailed`` and ``Exited``, and once between those ``Settled``; or, in place of ``Ready``,
+working directory), ``ForkFailed`` and ``Exited``, and once between those ``Settling`` and ``Settled``; or, in place of ``Ready``,
 ``Threaded``, after which it leaves. The end of the socket tells the template to leave.
 """
 
@@ -124,6 +124,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Settling:
+    """The template obeys nothing for a while, a second for each GB that was preloaded; ``Settled`` follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The template will not change any more: it has rehearsed, and workers that it forks from now on start warm.
 
@@ -189,7 +194,7 @@ class Exited:
     cpu_s: float
 
 
-Control = Start | Fork | Release | Ready | Settled | Threaded | Forked | ForkFailed | Exited
+Control = Start | Fork | Release | Ready | Settling | Settled | Threaded | Forked | ForkFailed | Exited
 
 
 def encode(record: Control) -> bytes:
@@ -255,6 +260,7 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Fork": lambda fields: Fork(_worker_id(fields), fields.text("slot", chars_max=64)),
     "Release": lambda fields: Release(_worker_id(fields)),
     "Ready": _decode_ready,
+    "Settling": lambda _: Settling(),
     "Settled": lambda fields: Settled(
         fields.texts("failed", count_max=100, chars_max=200),
         fields.integer("heap_bytes", 0, 1 << 62),
