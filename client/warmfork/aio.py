@@ -90,6 +90,12 @@ class _AsyncLink:
                 await asyncio.wait_for(self._socket.send_multipart(encode_request(request)), send_s)
             except (TimeoutError, zmq.ZMQError):
                 raise DaemonUnreachable(f"no connection to {self.address}") from None
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self.alive or (task is not None and task.cancelling()):
+                    raise
+                # Not ours: another call found the connection ended and closed it, and pyzmq cancels what had not been sent.
+                raise DaemonUnreachable(f"no connection to {self.address}") from None
             return await asyncio.wait_for(future, timeout_s)
         finally:
             self._waiting.pop(request.id, None)

@@ -29,6 +29,7 @@ BOMB = (
     "kept = []\nwhile True:\n    kept.append(bytearray(8 << 20))\n    kept[-1][::4096] = b'x' * len(kept[-1][::4096])"
 )
 WATCHDOG_S = 3
+NOTIFY_RELOAD_SINCE = 253
 JOBS, CLIENTS = 200, 4
 SERVES_AGAIN_S = 3.0
 
@@ -256,6 +257,36 @@ def reload() -> None:
     file.unlink()
 
 
+def notify_reload() -> None:
+    """With the drop-in, ``systemctl reload`` returns when the new configuration holds."""
+    version = int(run("systemctl", "--version").stdout.split()[1])
+    if version < NOTIFY_RELOAD_SINCE:
+        print(f"   skipped: notify-reload takes systemd {NOTIFY_RELOAD_SINCE}, and this is {version}")
+        return
+    drop_in = Path("/etc/systemd/system/warmfork.service.d/notify-reload.conf")
+    drop_in.write_text(Path("/project/systemd/notify-reload.conf").read_text())
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "warmfork")
+    pid = shown("MainPID")
+    file = Path("/etc/warmfork/warmfork.toml")
+    with Client(f"ipc://{SOCKET}", connect_timeout_s=30) as client:
+        for seconds in (9.0, 11.0):
+            file.write_text(f"[limits]\ntimeout_s = {seconds}\n")
+            run("systemctl", "reload", "warmfork")
+            check(
+                client.hello().limits["timeout_s"] == seconds,
+                "systemctl reload returned when the new configuration held",
+            )
+    check(
+        (shown("ActiveState"), shown("MainPID"), shown("ReloadResult")) == ("active", pid, "success"),
+        "by notify-reload",
+    )
+    file.unlink()
+    drop_in.unlink()
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "warmfork")
+
+
 def stop() -> None:
     command = ["runuser", "-u", "alice", "--", PYTHON, "-m", "warmfork", "run", "--address", f"ipc://{SOCKET}"]
     command += ["--out", "/home/alice/charts", "-"]
@@ -322,6 +353,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     watchdog,
     killed,
     reload,
+    notify_reload,
     stop,
     bad_configuration,
     credential,
