@@ -92,7 +92,7 @@ def install() -> None:
     drop_in = Path("/etc/systemd/system/warmfork.service.d/lab.conf")
     drop_in.parent.mkdir(exist_ok=True)
     # The virtual machine is emulated, and slow.
-    patience = "TimeoutStartSec=600\nEnvironment=WARMFORK_TEMPLATE_START_TIMEOUT_S=550"
+    patience = "TimeoutStartSec=600\nEnvironment=WARMFORK_TEMPLATE_START_TIMEOUT_S=550 WARMFORK_LIFECYCLE_HANG_S=120"
     drop_in.write_text(f"[Service]\nWatchdogSec={WATCHDOG_S}\n{patience}\n")
     run("systemctl", "daemon-reload")
     again = run(PYTHON, "-m", "warmfork", "install-service", "--yes")
