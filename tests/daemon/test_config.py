@@ -377,6 +377,8 @@ def test_pool_resolves_zero() -> None:
         ({}, 10),
         ({"pool.idle_workers": 3}, 3),
         ({"pool.running_max": 2}, 6),
+        ({"pool.running_max": 9}, 9),
+        ({"pool.running_max": 90}, 10),
         ({"pool.idle_workers": 3, "pool.idle_workers_max": 5}, 5),
         ({"pool.idle_workers_max": 1}, 6),
     ],

@@ -7,6 +7,7 @@ descriptor. ``DirectorySlots``, where there are no namespaces: directories on di
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -76,7 +77,9 @@ class DirectorySlots:
             os.mkdir(temp_dir, 0o700)
             work_fd = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            wipe_tree(path)
+            for directory in (work_dir, temp_dir, path):  # one by one: to look what is there takes a descriptor
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
             raise
         return Slot(work_dir, temp_dir, work_fd, path)
 

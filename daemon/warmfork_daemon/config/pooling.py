@@ -22,7 +22,7 @@ class PoolSettings:
         "integer",
         0,
         "Most workers kept forked ahead, while jobs come in such bursts that they find none; 0 means idle_workers, or"
-        " running_max where that is 0, too.",
+        " 2 x CPUs + 2 where that is 0, too, but no more than may run.",
         least=0,
         most=1_024,
     )
@@ -75,7 +75,7 @@ class PoolSettings:
         """The same settings with each 0 replaced by the number it stands for on a machine with ``cpus`` CPUs."""
         idle_workers = self.idle_workers or cpus + 2
         running_max = self.running_max or 2 * cpus + 2
-        most = self.idle_workers_max or self.idle_workers or running_max
+        most = self.idle_workers_max or self.idle_workers or min(running_max, 2 * cpus + 2)
         return dataclasses.replace(
             self,
             idle_workers=idle_workers,
