@@ -42,7 +42,8 @@ class AbsenceWatch:
         end: drops or cancels a job.
 
     Attributes:
-        gone: processes and connections that ended while they waited for a job, since the start.
+        gone: processes and connections that ended while they waited for a job, since the start; where jobs go on without
+            their clients (``clients.gone = "finish"``), processes alone: nobody looks at connections then.
     """
 
     def __init__(

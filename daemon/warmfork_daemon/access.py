@@ -66,7 +66,8 @@ def access_now(access: TcpAccess | None, config: Config) -> TcpAccess | None:
     """
     if access is None:
         return load_access(config)  # to be judged now, and followed after a restart
-    return replace(access, names=_clients_in(Path(config.tcp.clients_dir))) if config.tcp.clients_dir else access
+    # A list that was taken away admits nobody: the port stays bound until a restart.
+    return replace(access, names=_clients_in(Path(config.tcp.clients_dir)) if config.tcp.clients_dir else {})
 
 
 def _clients_in(directory: Path) -> Mapping[bytes, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,14 +19,14 @@ from warmfork_daemon.absence import AbsenceWatch
 from warmfork_daemon.clients import ClientWatch
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Frames, Frontend, Peer
-from warmfork_daemon.job import Job, JobKey, Owner
+from warmfork_daemon.job import Job, JobKey
 from warmfork_daemon.logs import told
 from warmfork_daemon.machine_memory import MachineMemory
 from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.recent import RecentResults, digest_of
 from warmfork_daemon.runner import JobRunner
-from warmfork_daemon.tenants import owner_share_of
+from warmfork_daemon.tenants import Weights, owner_share_of
 
 log = logging.getLogger("warmfork.intake")
 
@@ -51,7 +51,7 @@ class Intake:
         reactor: the event loop.
         frontend: answers those who come again.
         runner: of the jobs that run.
-        weights: of owners; 1 for those not in it.
+        weights: of owners and tenants.
         cancel: ends a job wherever it is; says where it was.
 
     Attributes:
@@ -67,7 +67,7 @@ class Intake:
         reactor: Reactor,
         frontend: Frontend,
         runner: JobRunner,
-        weights: Mapping[Owner, float],
+        weights: Weights,
         cancel: Callable[[JobKey, str], str],
     ) -> None:
         self._frontend = frontend
@@ -79,7 +79,10 @@ class Intake:
         self.rejoined = self.repeated = 0
         self.abandoned = {"queued": 0, "running": 0}
         self.queue = JobQueue(
-            config.queue.jobs_max, config.queue.bytes_max, weight_of=lambda owner: self._weights.get(owner, 1.0)
+            config.queue.jobs_max,
+            config.queue.bytes_max,
+            weight_of=lambda owner: self._weights.of_owner(owner),
+            tenant_weight_of=lambda tenant: self._weights.of_tenant(tenant),
         )
         self._run_times = estimate.RunTimes()
         self._machine = MachineMemory()
@@ -89,7 +92,7 @@ class Intake:
         self._clients = ClientWatch(reactor, self._absence.process_ended)
         self.reconfigure(config, weights)
 
-    def reconfigure(self, config: Config, weights: Mapping[Owner, float]) -> None:
+    def reconfigure(self, config: Config, weights: Weights) -> None:
         """Take later jobs by this configuration, and give turns by these weights. What waits goes on waiting."""
         self._config = config
         self._weights = weights

@@ -185,6 +185,7 @@ class WorkerPool:
         self.replenish_later(self._backoff.next_s())
 
     def _on_record(self, record: control.Control, fds: list[int]) -> None:
+        self.settling = isinstance(record, control.Settling)  # whatever else it sends, it obeys again
         if isinstance(record, control.Forked):
             self._on_forked(record, fds)
         elif isinstance(record, control.ForkFailed):
@@ -197,8 +198,6 @@ class WorkerPool:
             self._tell_if_drained()
         elif isinstance(record, control.Exited):
             self._on_exited(record)
-        elif isinstance(record, control.Settling):
-            self.settling = True
         elif isinstance(record, control.Settled):
             self._on_settled(record)
 
@@ -214,7 +213,7 @@ class WorkerPool:
         """From now on workers start warm: each that comes takes the place of one that was forked before."""
         failed = ",".join(record.failed)
         log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, heap=record.heap_detail))
-        self.settling, self.settled = False, True
+        self.settled = True
         self.heap_bytes, self.heap_detail = record.heap_bytes, record.heap_detail
         self.roster.mark_cold()
         self.replenish_later(self._config.pool.fork_delay_ms / 1000)

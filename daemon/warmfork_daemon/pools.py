@@ -33,6 +33,7 @@ _PACKAGES_NAME: Final = "packages"
 _LOOK_S: Final = 0.5
 _LATE_S: Final = 0.05  # a turn of the loop takes milliseconds
 _HOPELESS_S: Final = 60.0
+_DOUBLINGS_MAX: Final = 4
 _RENEW_AGAIN_S: Final = 2.5
 _RENEW_AGAIN_S_MAX: Final = 600.0
 _LIGHT_AFTER_S: Final = 1.0  # a daemon that lives for a job or two need not pay for it
@@ -78,6 +79,7 @@ class Pools:
         self._coming: dict[str, WorkerPool] = {}
         self._going: list[WorkerPool] = []
         self._failed: dict[str, _Failed] = {}
+        self._killed_unsettled: Counter[str] = Counter()
         self._gone_forks: Counter[str] = Counter()
         self._gone_starts: Counter[str] = Counter()
         self._looked_s = monotonic_s()
@@ -186,8 +188,7 @@ class Pools:
     def _look_after_hanging(self) -> None:
         """Put another in the place of a template that does not answer; its running jobs need it no more and finish first."""
         for pool in self.every:
-            bound_s = _HOPELESS_S if pool.settling else self._config.lifecycle.hang_s
-            if pool.roster.owing_s() < bound_s or pool.keeper.pid is None:
+            if pool.roster.owing_s() < self._hang_s(pool) or pool.keeper.pid is None:
                 continue
             name = pool.spec.name
             if self._serving.get(name) is pool and pool.roster.busy_count:
@@ -199,7 +200,20 @@ class Pools:
                     self.renew(pool.spec)
             elif not pool.roster.busy_count:
                 log.error("template hangs and is killed", extra=told(template=name, generation=pool.generation))
+                self._killed_unsettled[name] += not pool.settled
                 pool.keeper.kill()
+
+    def _hang_s(self, pool: WorkerPool) -> float:
+        """How long the template may owe a fork.
+
+        Longer each time that one was killed before it had settled: on a machine where a rehearsed picture takes that long
+        none would ever get there.
+        """
+        if pool.settled:
+            del self._killed_unsettled[pool.spec.name]
+        elif pool.settling:
+            return _HOPELESS_S
+        return self._config.lifecycle.hang_s * 2.0 ** min(self._killed_unsettled[pool.spec.name], _DOUBLINGS_MAX)
 
     def _look_after_entering(self) -> None:
         """Kill a worker that does not become idle: for as long as it lives it stands in the place of one that would."""

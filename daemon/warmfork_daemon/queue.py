@@ -79,13 +79,13 @@ class Waiting:
         job: one of them.
         jobs: how many.
         weight: of its owner.
-        siblings: tenants of that owner that wait, itself among them.
+        share: of the owner's turns that are its own.
     """
 
     job: Job
     jobs: int
     weight: float
-    siblings: int
+    share: float
 
 
 class JobQueue:
@@ -97,6 +97,7 @@ class JobQueue:
         owner_share: of both that one owner may hold while no other holds any; over 0, and 1 for no such bound. A
             declared tenant is bounded in the same way within its owner's number.
         weight_of: turns of an owner for each turn of one with weight 1.
+        tenant_weight_of: likewise of a declared tenant, within its owner's.
     """
 
     def __init__(
@@ -106,8 +107,10 @@ class JobQueue:
         *,
         owner_share: float = 1.0,
         weight_of: Callable[[Owner], float] = lambda owner: 1.0,
+        tenant_weight_of: Callable[[str], float] = lambda tenant: 1.0,
     ) -> None:
         self._weight_of = weight_of
+        self._tenant_weight_of = tenant_weight_of
         self._jobs: OrderedDict[JobKey, Job] = OrderedDict()
         self._owners: dict[Owner, _Owner] = {}
         self._turns: Turns[Owner] = Turns()
@@ -124,8 +127,10 @@ class JobQueue:
 
     def reweigh(self) -> None:
         """Ask anew for the weights of all who wait."""
-        for name in self._owners:
+        for name, owner in self._owners.items():
             self._turns.reweigh(name, self._weight_of(name))
+            for tenant in owner.tenants:
+                owner.turns.reweigh(tenant, self._tenant_weight_of(tenant))
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -150,7 +155,12 @@ class JobQueue:
     def waiting(self) -> list[Waiting]:
         """Every tenant that waits."""
         return [
-            Waiting(self._jobs[next(iter(line))], owner.jobs_of[tenant], self._weight_of(name), len(owner.tenants))
+            Waiting(
+                self._jobs[next(iter(line))],
+                owner.jobs_of[tenant],
+                self._weight_of(name),
+                self._tenant_weight_of(tenant) / sum(map(self._tenant_weight_of, owner.tenants)),
+            )
             for name, owner in self._owners.items()
             for tenant, lines in owner.tenants.items()
             for line in itertools.islice(lines.lines.values(), 1)
@@ -195,7 +205,12 @@ class JobQueue:
             tenant = owner.tenants.get(job.tenant)
             if tenant is not None:
                 ahead = sum(len(line) for (_, other), line in tenant.lines.items() if other <= rank)
-            ahead += sum(min(jobs, ahead + 1) for name, jobs in owner.jobs_of.items() if name != job.tenant)
+            turns = (ahead + 1) / self._tenant_weight_of(job.tenant)
+            ahead += sum(
+                min(jobs, math.ceil(turns * self._tenant_weight_of(name)))
+                for name, jobs in owner.jobs_of.items()
+                if name != job.tenant
+            )
         turns = (ahead + 1) / self._weight_of(job.peer.owner)
         return ahead + sum(
             min(other.jobs, math.ceil(turns * self._weight_of(name)))
@@ -222,7 +237,7 @@ class JobQueue:
         name = job.peer.owner
         owner = self._owners.setdefault(name, _Owner())
         self._turns.enter(name, self._weight_of(name))
-        owner.turns.enter(job.tenant)
+        owner.turns.enter(job.tenant, self._tenant_weight_of(job.tenant))
         owner.tenants.setdefault(job.tenant, _Tenant()).lines.setdefault(_line_of(job), OrderedDict())[job.key] = place
         owner.jobs_of[job.tenant] += 1
         owner.jobs += 1

@@ -32,5 +32,5 @@ def _row(one: Waiting, jobs: int, weights: float) -> dict[str, Any]:
         "jobs": one.jobs,
         "weight": one.weight,
         "queue_share": round(one.jobs / jobs, 4),
-        "turn_share": round(one.weight / weights / one.siblings, 4),
+        "turn_share": round(one.weight / weights * one.share, 4),
     }

@@ -11,7 +11,7 @@ import pytest
 
 from warmfork import curve
 from warmfork.errors import ConfigError
-from warmfork_daemon.access import TcpAccess, load_access
+from warmfork_daemon.access import TcpAccess, access_now, load_access
 from warmfork_daemon.config import load
 
 
@@ -53,6 +53,16 @@ def test_without_tcp_no_key_is_looked_at(ground: Ground) -> None:
     ground.server.unlink()
     shutil.rmtree(ground.clients)
     assert ground.load("ipc:///run/x.sock") is None
+
+
+def test_a_list_that_is_taken_away_admits_nobody(ground: Ground) -> None:
+    """Until a restart the port is still bound; a reload without ``tcp.clients_dir`` shuts everybody out of it."""
+    access = ground.load()
+    assert access is not None
+    now = access_now(access, load(environ={}))
+    assert now is not None
+    assert {} == dict(now.names)
+    assert access.secret == now.secret
 
 
 def chmod(mode: int, *names: str) -> Callable[[Ground], None]:

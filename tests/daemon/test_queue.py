@@ -56,7 +56,7 @@ def test_first_come_first_served() -> None:
 
 
 def test_who_waits() -> None:
-    """Tenants by number of jobs, each with its part of the queue, and of the turns by its owner's weight and its siblings."""
+    """Tenants by number of jobs, each with its part of the queue, and of the turns by its owner's weight and its own."""
     jobs = [a_job(number, uid=7, tenant="blue") for number in range(5)]
     jobs += [a_job(10 + number, uid=7, tenant="red", priority="batch") for number in range(3)]
     queue = filled(
@@ -190,6 +190,33 @@ def test_weights_of_owners() -> None:
     jobs = [a_job(number, uid=number % 2) for number in range(80)]
     queue = filled(jobs, weight_of=lambda owner: 3.0 if owner == 1 else 1.0)
     assert 30 == sum(number % 2 for number in numbers(queue, 40))
+
+
+def test_weights_of_tenants() -> None:
+    """Within its owner a tenant of weight 3 has three jobs taken for each one of another; other owners notice nothing."""
+    jobs = [a_job(number, uid=1, tenant="reports" if number % 2 else "") for number in range(80)]
+    others = [a_job(100 + number, uid=2) for number in range(80)]
+    queue = filled([*jobs, *others], tenant_weight_of=lambda tenant: 3.0 if tenant == "reports" else 1.0)
+    shares = {(row["uid"], row["tenant"]): row["turn_share"] for row in tenants_of(queue)["list"]}
+    assert {(1, "reports"): 0.375, (1, ""): 0.125, (2, ""): 0.5} == shares
+    ahead = queue.ahead_of(a_job(200, uid=1, tenant="reports"))
+    assert 40 + 14 <= ahead - 55 <= 40 + 15, "its own, a third as many of the other, and as many of the other owner"
+    taken = numbers(queue, 80)
+    own = [number for number in taken if number < 100]
+    assert (40, 30) == (len(own), sum(number % 2 for number in own))
+
+
+def test_new_weights_of_tenants_count_for_those_who_wait_already() -> None:
+    """As for owners."""
+    weights = {"a": 1.0, "b": 1.0}
+    queue = filled(
+        [a_job(number, tenant="ab"[number % 2]) for number in range(40)],
+        tenant_weight_of=lambda tenant: weights[tenant],
+    )
+    numbers(queue, 2)
+    weights["b"] = 3.0
+    queue.reweigh()
+    assert 6 <= sum(number % 2 for number in numbers(queue, 8)[1:]) + 1 <= 7
 
 
 def test_tenants_divide_their_owners_turns() -> None:

@@ -26,7 +26,17 @@ def test_weights_name_users_and_keys() -> None:
     """A number is a uid, a name a user of this machine, and key: a client's key."""
     me = pwd.getpwuid(os.getuid()).pw_name
     weights = weights_of(config_of(**{"tenants.weights": ["4711=2", f"{me}=3", "key:alice=4"]}), ACCESS)
-    assert {4711: 2.0, os.getuid(): 3.0, "A" * 40: 4.0} == dict(weights)
+    assert {4711: 2.0, os.getuid(): 3.0, "A" * 40: 4.0} == dict(weights.owners)
+    assert (2.0, 1.0) == (weights.of_owner(4711), weights.of_owner(4712))
+
+
+def test_weights_name_tenants() -> None:
+    """tenant: and a name that anybody may declare; it takes no user and no key of that name."""
+    weights = weights_of(config_of(**{"tenants.weights": ["tenant:reports=3", "4711=2"]}), None)
+    assert ({"reports": 3.0}, {4711: 2.0}) == (dict(weights.tenants), dict(weights.owners))
+    assert (3.0, 1.0) == (weights.of_tenant("reports"), weights.of_tenant(""))
+    with pytest.raises(ConfigError, match="already"):
+        weights_of(config_of(**{"tenants.weights": ["tenant:reports=3", "tenant:reports=2"]}), None)
 
 
 @pytest.mark.parametrize("item", ["nobody-of-this-name=2", "key:bob=2"])

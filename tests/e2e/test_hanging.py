@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support import Served, marked_processes, wait_until
+
+from warmfork import Client
 
 Serve = Callable[..., Served]
 HANG_S = 1.0
@@ -118,22 +121,50 @@ def test_a_template_settles_after_it_is_ready(serve: Serve) -> None:
         wait_for_idle(served, 2)
 
 
-def test_a_template_that_settles_for_long_does_not_hang(serve: Serve, tmp_path: Path, monkeypatch: Any) -> None:
-    """With gigabytes to move it obeys nothing for longer than it may hang; it says so before, and is let be."""
-    tmp_path.chmod(0o755)
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nif 'warmfork_worker' in sys.orig_argv:\n    import time\n    import warmfork_worker.heap as heap\n"
-        "    move = heap.Heap.move\n    def slowly(self):\n        due_s = time.monotonic() + 3\n"
-        "        while time.monotonic() < due_s:\n            pass\n        return move(self)\n    heap.Heap.move = slowly\n"
+REHEARSED = tuple(one for one in LEAN if one != "--no-template-rehearse")
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, directory: Path, method: str, seconds: float) -> None:
+    """Let this method (``module.Class.name`` below warmfork_worker) begin with so long a computation in every template."""
+    module, cls, name = method.split(".")
+    directory.chmod(0o755)
+    (directory / "sitecustomize.py").write_text(
+        "import sys\nif 'warmfork_worker' in sys.orig_argv:\n    import time\n"
+        f"    from warmfork_worker.{module} import {cls}\n    original = {cls}.{name}\n    def slowly(self):\n"
+        f"        due_s = time.monotonic() + {seconds}\n        while time.monotonic() < due_s:\n            pass\n"
+        f"        return original(self)\n    {cls}.{name} = slowly\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    served = serve(*(one for one in LEAN if one != "--no-template-rehearse"))
+    monkeypatch.setenv("PYTHONPATH", str(directory))
+
+
+def settle(client: Client) -> None:
+    """Have jobs done, so that forks are owed all the time, until the template has settled."""
+
+    def is_settled() -> bool:
+        assert client.execute("print(1)", deadline_s=30).ok
+        return bool(client.status()["templates"][0]["settled"])
+
+    wait_until(is_settled, "it settles", 60)
+
+
+def test_a_template_that_settles_for_long_does_not_hang(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With gigabytes to move it obeys nothing for longer than it may hang; it says so before, and is let be."""
+    slow_down(monkeypatch, tmp_path, "heap.Heap.move", 3 * HANG_S)
+    served = serve(*REHEARSED)
     before = template_of(served)["pid"]
     with served.client() as client:
-
-        def is_settled() -> bool:
-            assert client.execute("print(1)", deadline_s=30).ok  # so that it owes forks when it begins
-            return bool(client.status()["templates"][0]["settled"])
-
-        wait_until(is_settled, "it settles", 60)
+        settle(client)
     assert before == template_of(served)["pid"]
+
+
+def test_a_machine_too_slow_to_rehearse_in_time_gets_there(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each picture takes longer than a template may hang, it is given more time after each that was killed for it."""
+    slow_down(monkeypatch, tmp_path, "rehearsal.Rehearsal.step", 1.5 * HANG_S)
+    served = serve(*REHEARSED)
+    with served.client() as client:
+        settle(client)
+    assert 3 >= template_of(served)["starts"]

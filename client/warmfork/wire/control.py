@@ -125,7 +125,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """The template obeys nothing for a while, a second for each GB that was preloaded; ``Settled`` follows."""
+    """The template obeys nothing until it sends something again, a second for each GB that was preloaded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _TRUTH: Final = {
 }
 _MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _TCP: Final = re.compile(r"tcp://(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>\d{1,5})", re.ASCII)
-_WEIGHT: Final = re.compile(r"((?:key:)?[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)=([0-9]{1,4})", re.ASCII)
+_WEIGHT: Final = re.compile(r"((?:key:|tenant:)?[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)=([0-9]{1,4})", re.ASCII)
 WEIGHT_MAX: Final = 1_000
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
@@ -283,7 +283,8 @@ _DESCRIBED: Final[Mapping[Kind, Callable[[Setting], str]]] = MappingProxyType(
             f"ipc:// and an absolute path of at most {IPC_PATH_BYTES_MAX} bytes, or tcp://, an IP address, : and a port"
         ),
         "weight": lambda setting: (
-            f"a user's name or uid, or key: and the name of a TCP client's key; = and a whole number from 1 to {WEIGHT_MAX}"
+            "a user's name or uid, key: and the name of a TCP client's key, or tenant: and the name of a tenant; ="
+            f" and a whole number from 1 to {WEIGHT_MAX}"
         ),
         "loopback": lambda setting: "a loopback address and a port, such as 127.0.0.1:9464, or empty",
     }

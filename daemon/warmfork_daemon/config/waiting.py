@@ -52,7 +52,10 @@ class TenantSettings:
     """Whose jobs have more turns than others'."""
 
     weights: tuple[str, ...] = _setting(
-        "weight", (), "Turns of an owner for each turn of one that is not named here.", many=True
+        "weight",
+        (),
+        "Turns of an owner, or of a tenant within its owner, for each turn of one not named here.",
+        many=True,
     )
 
 
