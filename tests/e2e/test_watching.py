@@ -101,7 +101,7 @@ def test_metrics_say_what_happened(served: Served, tmp_path: Path) -> None:
         assert 1 == sample(page, "warmfork_template_up", template="science")
         assert 1 == sample(page, "warmfork_guard_proved", template="science")
         assert sample(page, "warmfork_forks_total", template="science") >= 8
-        assert 2 == sample(page, "warmfork_workers", state="idle")
+        assert 2 == sample(page, "warmfork_template_workers_idle", template="science")
     assert set(samples_of(unix)) == set(samples_of(http_page))
 
 

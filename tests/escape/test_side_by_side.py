@@ -58,7 +58,10 @@ def read(place, depth=3):
     except OSError: return
     for name in names:
         path = place + "/" + name
-        try: print("FOUND", path, os.read(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 200))  # a pipe of somebody else's does not end
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of somebody else's does not end
+            try: print("FOUND", path, os.read(fd, 200))
+            finally: os.close(fd)
         except IsADirectoryError:
             if depth: read(path, depth - 1)
         except OSError: pass
