@@ -330,6 +330,7 @@ class Pools:
         renewed = []
         for name, spec in wanted.items():
             orders = self._orders(spec, config)
+            self._failed.pop(name, None)  # it was about what was asked for before
             serving, coming = self._serving.get(name), self._coming.get(name)
             if serving is not None and serving.orders == orders:
                 self._give_up_coming(name)
@@ -337,7 +338,6 @@ class Pools:
             elif coming is not None and coming.orders == orders:
                 coming.reconfigure(config, spec)
             else:
-                self._failed.pop(name, None)
                 self.renew(spec)
                 renewed.append(name)
         # The companion is nobody's business.

@@ -243,6 +243,26 @@ def test_a_renewal_that_fails_is_told_and_tried_again(
         assert not template_of(served)["problem"]
 
 
+def test_a_failure_that_is_taken_back_is_told_no_more(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a changed template failed for is in the status until the change is reverted."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "wf_ends.py").write_text("import os\nos._exit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    file = tmp_path / "warmfork.toml"
+    file.write_text(text())
+    served = serve("--config", str(file))
+    with served.client() as client:
+        file.write_text(text(template='preload = ["wf_ends"]\n'))
+        client.reload()
+        wait_until(lambda: "status 3" in template_of(served)["problem"], "the failure is told")
+        assert client.execute("1").ok
+        file.write_text(text())
+        client.reload()
+        assert "" == template_of(served)["problem"]
+
+
 def test_reloads_in_a_row(configured: tuple[Served, Path]) -> None:
     """What the last one says is what serves, and of the generations between nothing is left, in whatever state they were."""
     served, file = configured
