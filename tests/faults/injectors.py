@@ -25,8 +25,16 @@ from tests.faults.plan import FaultPlan
 from tests.faults.rig import HANG_S, Rig, wait_for
 from tests.support import limit_that_leaves
 
+from warmfork_daemon import descriptors
+
 _LOOK_S: Final = 1.5
 _GONE_S: Final = 3.0
+_LEFT_TO_DAEMON: Final = (descriptors.RESERVED // 2, descriptors.RESERVED)
+"""None for a worker, and half at least of what is kept for connections.
+
+With less the limit would be where the daemon itself never gets: ZeroMQ aborts a process that cannot accept, which is why it
+refuses workers, and then connections, long before. Nothing but a limit that is lowered from outside leads there.
+"""
 _STARTS_MAX: Final = 10
 _STATES: Final = {"idle": "idle", "busy": "busy"}
 
@@ -180,7 +188,8 @@ def _few_descriptors(pid: int, left: int) -> Iterator[None]:
 
 def _take_descriptors(scene: Scene, fault: FaultPlan) -> str:
     pid = scene.rig.process.pid if fault.kind == "daemon_emfile" else _template(scene, fault)
-    left = random.Random(fault.seed).randrange(30 if fault.kind == "daemon_emfile" else 4)
+    draw = random.Random(fault.seed)
+    left = draw.randrange(*_LEFT_TO_DAEMON) if fault.kind == "daemon_emfile" else draw.randrange(4)
     with scene.limits_lock, _few_descriptors(pid, left):
         scene.hurry.wait(fault.hold_s)
     with contextlib.suppress(psutil.Error):
