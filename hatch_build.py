@@ -1,7 +1,7 @@
-"""Builds the one native part, ``warmfork_worker._heap``, where there is a compiler.
+"""Builds the two native parts, ``warmfork_worker._heap`` and ``warmfork_worker.kernel._steps``, where there is a compiler.
 
-An install without it works, and forks slower. A wheel gets it for the stable ABI of this platform, an editable install
-beside its source.
+An install without them works, and forks slower. A wheel gets them for the stable ABI of this platform, an editable install
+beside their sources.
 """
 
 from __future__ import annotations
@@ -16,31 +16,37 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_SOURCE = Path("worker/warmfork_worker/_heap.c")
-_NAME = "_heap.abi3.so"
+_ROOT = Path("worker")
+_SOURCES = (Path("warmfork_worker/_heap.c"), Path("warmfork_worker/kernel/_steps.c"))
+_SUFFIX = ".abi3.so"
 _FLAGS = ("-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-shared")
 _COMPILE_S_MAX = 120
 
 
-class HeapBuilder(BuildHookInterface[Any]):
+class NativeBuilder(BuildHookInterface[Any]):
     """Hatchling's hook; the name of the class is of no importance."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile; on failure, say so (seen with ``pip install -v``) and go on without."""
-        source = Path(self.root) / _SOURCE
-        beside = source.with_name(_NAME)
+        sources = {source: Path(self.root) / _ROOT / source for source in _SOURCES}
         try:
             if version == "editable":
-                beside.unlink(missing_ok=True)  # one of an older source would be worse than none
-                _compile(source, beside)
+                for source in sources.values():
+                    source.with_suffix(_SUFFIX).unlink(
+                        missing_ok=True
+                    )  # one of an older source would be worse than none
+                for source in sources.values():
+                    _compile(source, source.with_suffix(_SUFFIX))
                 return
             directory = self._made = tempfile.TemporaryDirectory(prefix="warmfork-build-")
-            _compile(source, Path(directory.name) / _NAME)
+            built = {source.with_suffix(_SUFFIX): Path(directory.name) / source.stem for source in sources}
+            for source, target in zip(sources.values(), built.values(), strict=True):
+                _compile(source, target)
         except (OSError, subprocess.SubprocessError) as problem:
             told = getattr(problem, "stderr", None) or problem
-            self.app.display_warning(f"warmfork is installed without its native part, so forks cost more: {told}")
+            self.app.display_warning(f"warmfork is installed without its native parts, so forks cost more: {told}")
             return
-        build_data["force_include"][str(Path(directory.name) / _NAME)] = f"warmfork_worker/{_NAME}"
+        build_data["force_include"].update({str(path): str(place) for place, path in built.items()})
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 

@@ -31,7 +31,7 @@ from warmfork_daemon.worker import KillReason, Worker
 
 log = logging.getLogger("warmfork.runner")
 
-_READ_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 120 * limits.KIB  # less than what malloc(3) maps by itself, and unmaps again, for each report
 _STATUS_WAIT_S: Final = 2.0
 _KILLED_S: Final = 0.5
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX

@@ -217,8 +217,10 @@ def test_any_value_as_a_control_packet(value: Any) -> None:
     """Invariant: any plain value, under each of the packet types, is a record or ``ProtocolError``."""
     decoded(control.decode, codec.pack(value))
     if isinstance(value, dict):
-        for name in ("Start", "Ready", "Fork", "Exited", "Threaded", "Forked"):
+        for name in ("Start", "Ready", "ForkFailed", "Threaded"):
             decoded(control.decode, codec.pack({**value, "type": name}))
+    for name in ("Fork", "Release", "Forked", "Exited"):
+        decoded(control.decode, codec.pack([name, *value] if isinstance(value, list) else [name, value]))
 
 
 def assembled(pieces: Sequence[bytes], bytes_max: int) -> tuple[object, int]:

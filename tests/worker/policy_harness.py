@@ -162,7 +162,7 @@ def _outcome(guard: Any, job: dict[str, Any]) -> dict[str, Any]:
     sys.modules["__main__"] = main
     code = compile(job["code"], "<sandbox>", "exec", dont_inherit=True)
     user_builtins = guard.enter(
-        job["policy"], work_dir=work_dir, temp_dir=work_dir + "/tmp", stdin_given=stdin_given, presets=presets
+        job["policy"], work_dir=work_dir, temp_dir=work_dir + "/tmp", stdin_given=stdin_given, presets=lambda: presets
     )
     main.__dict__["__builtins__"] = user_builtins
     error, message = "", ""

@@ -244,7 +244,7 @@ def test_hook_survives_the_end_of_the_interpreter(tmp_path: Path) -> None:
         "class Late:\n    def __del__(self, open=open):\n        open('late', 'w').close()\n"
         "late = Late(); late.me = late; sys.late = Late()\n"
         "atexit.register(lambda: open('at_exit', 'w').close())\n"
-        "Guard(default_readable_roots()).enter('strict', work_dir='.', temp_dir='.', stdin_given=False, presets={})\n"
+        "Guard(default_readable_roots()).enter('strict', work_dir='.', temp_dir='.', stdin_given=False, presets=dict)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False)

@@ -132,7 +132,7 @@ def test_a_second_entry_raises() -> None:
     code = (
         "from warmfork_worker.policy import Guard\nguard = Guard([])\n"
         "for _ in range(2):\n"
-        "    guard.enter('off', work_dir='.', temp_dir='.', stdin_given=False, presets={})\n"
+        "    guard.enter('off', work_dir='.', temp_dir='.', stdin_given=False, presets=dict)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

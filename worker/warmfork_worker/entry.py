@@ -1,17 +1,16 @@
 """Entering the worker: from the fork to the wait for the one job.
 
 The order matters. Everything that binds the job stands before the job is read, any failure ends the process before
-that, and all of it happens while the worker waits idle, so that it costs a job nothing:
-streams, the slot's mounts, the guard's first part (``KernelGuard.limit``), parent-death signal, process group, randomness,
-directories, streams as Python objects, a dry run, the guard's last part (``KernelGuard.close``), "ready", and only then
-the read.
+that, and all of it happens while the worker waits idle, so that it costs a job nothing: streams, the slot's mounts, the
+guard's first part (``KernelGuard.add_limits``), parent-death signal, process group, directories, the guard's last part
+(``KernelGuard.add_last``), all of these as steps that the template put together; then randomness, the interpreter where
+the template could not settle it for all, a dry run, "ready", and only then the read.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import tempfile
 import traceback
 from dataclasses import dataclass
@@ -23,11 +22,16 @@ from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import set_for_job
+from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.policy import Guard
-from warmfork_worker.run import prepare, run_job
+from warmfork_worker.run import dry_run, run_job, settle_for_code
 from warmfork_worker.slots import Slot, Slots
 
 EXIT_BEFORE_JOB: Final = 70
+_STANDARD_FDS_MAX: Final = 2
+_ROUNDS_TO_LEARN: Final = 20
+_NO_SIGNALS: Final = bytes(8)
+_KERNEL_SIGSET_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class WorkerSetup:
         kernel_guard: the boundary.
         guard: the Python-level policies, built.
         cjk_family: font family that draws Chinese text, empty if there is none.
+        steps: what a worker does first, see ``steps_to_enter``; None where each has directories of its own.
+        address_max: of a worker's address space; 0 while the template may still grow.
+        settled: the interpreter is as a job finds it, see ``settle``.
         hot_pages: which memory drawing writes to, once that is known.
     """
 
@@ -48,7 +55,59 @@ class WorkerSetup:
     kernel_guard: KernelGuard
     guard: Guard
     cjk_family: str
+    steps: Steps | None
+    address_max: int = 0
+    settled: bool = False
     hot_pages: HotPages | None = None
+
+
+def steps_to_enter(slots: Slots, kernel_guard: KernelGuard, work_dir: str, temp_dir: str, template_pid: int) -> Steps:
+    """What a worker does first, which must still be the template's child then.
+
+    Its inputs: the descriptors of its channel, of stdout and of stderr, that of its slot's mount, the numbers before and
+    after that of its channel, and ``KernelGuard.address_max``.
+    """
+    steps = Steps(7)
+    _, stdout, stderr, mount, below, above, address_bytes = steps.inputs
+    # Not the template's: flags and locks live in the open file description, and that one is every worker's.
+    nothing = steps.add_into_place("openat", calls.AT_FDCWD, os.devnull.encode(), os.O_RDONLY | os.O_CLOEXEC, 0)
+    for target, source in enumerate((nothing, stdout, stderr)):
+        steps.add("dup3", source, target, 0)
+    slots.add_enter(steps, mount)
+    kernel_guard.add_limits(steps, address_bytes)
+    calls.die_with_parent(steps)  # after every change of credentials, which may clear it
+    steps.add("getppid", expect=template_pid, what="looking for the template, which died meanwhile")
+    steps.add("setpgid", 0, 0)
+    steps.add("rt_sigprocmask", signal.SIG_SETMASK, _NO_SIGNALS, None, _KERNEL_SIGSET_BYTES)
+    steps.add("chdir", os.fsencode(work_dir))
+    steps.add("umask", 0o077)
+    kernel_guard.add_last(steps, (work_dir, temp_dir), below, above)
+    return steps
+
+
+def settle(guard: Guard, work_dir: str, temp_dir: str) -> None:
+    """Make the interpreter what a job finds: environment, streams, arguments, search path, policy.
+
+    In the template, where the directories are called the same in every worker; else in each.
+    """
+    os.environ["HOME"] = work_dir
+    for name in ("TMP", "TMPDIR", "TEMP"):
+        os.environ[name] = temp_dir
+    for name in [name for name in os.environ if name.startswith("WARMFORK_")]:
+        del os.environ[name]
+    tempfile.tempdir = None  # asked for again, from the environment above
+    streams.replace_output()
+    settle_for_code(guard, work_dir, temp_dir)
+
+
+def warm_up(slot: Slot) -> None:
+    """In the template: what every worker runs, run until Python has specialized it and found its attributes.
+
+    It writes what it learnt into code objects and caches, and a worker that learns it anew copies their pages.
+    """
+    for _ in range(_ROUNDS_TO_LEARN):
+        randomness.reseed()
+        dry_run(slot)
 
 
 def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
@@ -60,18 +119,19 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         fds: the job channel, stdout and stderr, as they came with ``Fork``.
     """
     try:
-        channel_fd, stdout_fd, stderr_fd = fds
-        # Not the template's: flags and locks live in the open file description, and that one is every worker's.
-        nothing_fd = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing_fd, 0)
-        os.close(nothing_fd)
-        os.dup2(stdout_fd, 1)
-        os.dup2(stderr_fd, 2)
-        os.close(stdout_fd)
-        os.close(stderr_fd)
-        channel = socket.socket(fileno=channel_fd)
-        _enter(setup, slot, channel)
-        channel.sendall(READY)
+        channel, stdout_fd, stderr_fd = fds
+        if channel <= _STANDARD_FDS_MAX + 1:  # the steps close what is between
+            channel = os.dup(channel)
+        steps = setup.steps or steps_to_enter(
+            setup.slots, setup.kernel_guard, slot.work_dir, slot.temp_dir, setup.template_pid
+        )
+        address_max = setup.address_max or setup.kernel_guard.address_max()
+        steps.run(channel, stdout_fd, stderr_fd, slot.mount_fd, channel - 1, channel + 1, address_max)
+        randomness.reseed()
+        if not setup.settled:
+            settle(setup.guard, slot.work_dir, slot.temp_dir)
+        dry_run(slot)
+        os.write(channel, READY)
         order = read_order(channel)
         if order is not None:
             set_for_job(order.address_bytes, order.cpu_s)
@@ -84,31 +144,3 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
     send_report(channel, report)
     wait_to_be_killed(channel)
     os._exit(0)
-
-
-def _enter(setup: WorkerSetup, slot: Slot, channel: socket.socket) -> None:
-    setup.slots.enter(slot)
-    setup.kernel_guard.limit()
-    calls.die_with_parent()  # after every change of credentials, which may clear it
-    if os.getppid() != setup.template_pid:
-        os._exit(EXIT_BEFORE_JOB)  # the template died between the fork and the call above
-    os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # which the template ignores
-        signal.signal(number, signal.SIG_DFL)
-    randomness.reseed()
-    _enter_directories(slot)
-    streams.replace_output()
-    prepare(setup.guard, slot)
-    setup.kernel_guard.close((slot.work_dir, slot.temp_dir), (channel.fileno(),))
-
-
-def _enter_directories(slot: Slot) -> None:
-    os.chdir(slot.work_dir)
-    os.umask(0o077)
-    os.environ["HOME"] = slot.work_dir
-    for name in ("TMP", "TMPDIR", "TEMP"):
-        os.environ[name] = slot.temp_dir
-    for name in [name for name in os.environ if name.startswith("WARMFORK_")]:
-        del os.environ[name]
-    tempfile.tempdir = None  # asked for again, from the environment above

@@ -58,6 +58,9 @@ class Rendering:
     problems: tuple[str, ...] = ()
 
 
+_NO_FIGURES: Final = Rendering()
+
+
 def render_open_figures(
     formats: Sequence[str], *, work_dir: str, charts_max: int, chart_bytes_max: int, total_bytes_max: int
 ) -> Rendering:
@@ -71,10 +74,14 @@ def render_open_figures(
 
     Never raises: what fails is told in ``problems``. Nothing is written to disk. Empty where matplotlib is not loaded.
     """
+    if "matplotlib.figure" not in sys.modules and "matplotlib._pylab_helpers" not in sys.modules:
+        return _NO_FIGURES
     collector = _Collector(os.path.realpath(work_dir), charts_max, chart_bytes_max, total_bytes_max)
     try:
         figures = _open_figures()
         files = saved_files() if "matplotlib.figure" in sys.modules else ()
+        if not (figures or files):
+            return _NO_FIGURES
         below = [saved for saved in files if saved.path.startswith(collector.work_dir + os.sep)]
         for number, figure in figures:
             collector.add_figure(number, figure, formats, [saved for saved in below if saved.shows(figure)])

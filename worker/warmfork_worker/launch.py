@@ -20,6 +20,7 @@ from warmfork_worker.kernel import calls, landlock, namespaces, proc
 from warmfork_worker.kernel.host_trees import HostTrees, host_trees
 from warmfork_worker.kernel.namespaces import Identity
 from warmfork_worker.kernel.numbers import this_machine
+from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.slots import DirectorySlots, MountedSlots, Slots
 
 # Sent to a whole process group by terminals, timeout(1) and service managers. They are the daemon's business: a template
@@ -149,7 +150,9 @@ def _try_namespaces(start: control.Start, identity: Identity, trees: HostTrees) 
     namespaces.enter(identity, trees, start.slots_dir)
     slots = _mounted_slots(start, trees)
     slot = slots.make("trial")
-    slots.enter(slot)
+    steps = Steps(1)
+    slots.add_enter(steps, *steps.inputs)
+    steps.run(slot.mount_fd)
     with open(os.path.join(slot.work_dir, "trial"), "wb") as file:
         file.write(b"x")
     if os.listdir(slot.work_fd) != ["trial"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import builtins
 import contextlib
@@ -10,45 +11,50 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from warmfork.results import ErrorInfo
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobOrder, JobReport, ReportedChart, decode_order, encode_order, encode_report
-from warmfork.wire.stream import MessageAssembler, prefix_of
+from warmfork.wire.stream import prefix_of, read_frames
 from warmfork.wire.values import unpack_variables
 from warmfork_worker import streams
 from warmfork_worker.figures import Rendering, render_open_figures
 from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.namespace import FILE_NAME, make_main, presets
 from warmfork_worker.outcome import Outcome, clean_text, outcome_of, show_source, word_for
-from warmfork_worker.policy import Guard, PolicyName
+from warmfork_worker.policy import Guard
 from warmfork_worker.slots import Slot
 
 CJK_FAMILY_WORD: Final = "warmfork-cjk"
 
+_OK: Final = Outcome("ok")
+_NOTHING: Final = encode_order(JobOrder(b"", None, None, (), (), "off", {}, 0, 0, 0))
+_ORDER_FOR_NOTHING: Final = prefix_of(_NOTHING) + b"".join(_NOTHING)
 _monotonic_s: Final = time.monotonic  # a job may put something else in its place
 
 
-def prepare(guard: Guard, slot: Slot) -> None:
-    """While the worker waits: what any job needs, done, and what any job touches, touched.
+def settle_for_code(guard: Guard, work_dir: str, temp_dir: str) -> None:
+    """Make the interpreter look as if it had just been started for the code of a job with these directories."""
+    sys.argv[:] = [FILE_NAME]
+    sys.path.insert(0, work_dir)
+    atexit._clear()  # the template's handlers are not a job's to run
+    guard.settle(work_dir=work_dir, temp_dir=temp_dir, presets=presets)
+
+
+def dry_run(slot: Slot) -> None:
+    """While the worker waits: what any job touches, touched.
 
     Every page that parent and child share costs microseconds at its first write; a dry run pays for those that each
     job would meet between dispatch and report.
     """
-    _enter_interpreter(slot)
-    guard.settle(work_dir=slot.work_dir, temp_dir=slot.temp_dir, presets=presets())
     exec(compile("print(end='')", FILE_NAME, "exec", dont_inherit=True), {"__builtins__": builtins})
-    outcome = _finish(Outcome("ok"), slot)
+    outcome = _finish(_OK, slot)
     rendering = render_open_figures(
         ("png",), work_dir=slot.work_dir, charts_max=0, chart_bytes_max=0, total_bytes_max=0
     )
     prefix_of(encode_report(_report(outcome, rendering, (_monotonic_s(),) * 4)))
-    nothing = JobOrder(b"", None, None, (), (), "off", {}, 0, 0, 0)
-    frames = encode_order(nothing)
-    assembler = MessageAssembler()
-    assembler.feed(prefix_of(frames) + b"".join(frames))
-    decode_order(assembler.frames or [])
+    decode_order(read_frames(lambda: _ORDER_FOR_NOTHING) or [])
     show_source("")
 
 
@@ -81,16 +87,19 @@ def run_job(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str, hot_page
         rendering = Rendering((), 1, ())
         if outcome.word == "ok":
             outcome = outcome_of(problem, slot.work_dir)
-    _tell_problems(rendering)
+    if rendering.problems:
+        _tell_problems(rendering)
     return _report(outcome, rendering, (received_s, compiled_s, executed_s, _monotonic_s()))
 
 
 def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> tuple[Outcome, float]:
     """Set up, compile, execute: the outcome, and when it was compiled (or was found not to be to)."""
     try:
-        _write_files(order, slot)
+        if order.files:
+            _write_files(order, slot)
         variables = {} if order.variables is None else unpack_variables(order.variables)
-        _set_rc(order.rc, cjk_family)
+        if order.rc:
+            _set_rc(order.rc, cjk_family)
         if order.stdin is not None:
             streams.replace_input(bytes(order.stdin))
         code = str(order.code, "utf-8")
@@ -100,11 +109,11 @@ def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> tuple[Ou
         sys.stderr.write(message + "\n")
         return Outcome(word_for(problem), ErrorInfo(type(problem).__name__, message)), _monotonic_s()
     user_builtins = guard.enter(
-        cast(PolicyName, order.policy),
+        order.policy,  # type: ignore[arg-type]  # which refuses another word
         work_dir=slot.work_dir,
         temp_dir=slot.temp_dir,
         stdin_given=order.stdin is not None,
-        presets=presets(),
+        presets=presets,
     )
     namespace = make_main(user_builtins, variables)
     compiled_s = 0.0
@@ -114,7 +123,7 @@ def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> tuple[Ou
         exec(program, namespace)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt end a job like any other exception
         return outcome_of(problem, slot.work_dir), compiled_s or _monotonic_s()
-    return Outcome("ok"), compiled_s
+    return _OK, compiled_s
 
 
 def _write_files(order: JobOrder, slot: Slot) -> None:
@@ -126,8 +135,6 @@ def _write_files(order: JobOrder, slot: Slot) -> None:
 
 
 def _set_rc(rc: Mapping[str, Any], cjk_family: str) -> None:
-    if not rc:
-        return
     matplotlib = sys.modules.get("matplotlib")
     if matplotlib is None:
         raise ValueError("rc is given and matplotlib is not installed in this template")
@@ -138,19 +145,11 @@ def _set_rc(rc: Mapping[str, Any], cjk_family: str) -> None:
         matplotlib.rcParams[key] = value
 
 
-def _enter_interpreter(slot: Slot) -> None:
-    """Make the interpreter look as if it had just been started for this code."""
-    sys.argv[:] = [FILE_NAME]
-    sys.path.insert(0, slot.work_dir)
-    atexit._clear()  # the template's handlers are not this process's to run
-
-
 def _finish(outcome: Outcome, slot: Slot) -> Outcome:
     """What Python does between the last line and the exit: wait for threads, run atexit handlers."""
     try:
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join()
+        if _thread._count():  # of threads begun by Python, this one aside
+            _join_threads()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -160,14 +159,20 @@ def _finish(outcome: Outcome, slot: Slot) -> Outcome:
     return outcome
 
 
+def _join_threads() -> None:
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+
+
 def _tell_problems(rendering: Rendering) -> None:
-    if not rendering.problems:
-        return
     with contextlib.suppress(OSError, ValueError, AttributeError):  # the job may have closed or replaced its own stderr
         sys.stderr.write("".join(f"warmfork: {problem}\n" for problem in rendering.problems))
 
 
 def _report(outcome: Outcome, rendering: Rendering, times_s: tuple[float, ...]) -> JobReport:
+    if not rendering.charts:
+        return JobReport(outcome.word, outcome.error, outcome.exit_code, (), rendering.dropped, times_s)
     charts = tuple(
         ReportedChart(
             chart.media_type,

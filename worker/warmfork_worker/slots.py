@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from warmfork.trees import wipe_tree
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.namespaces import Places
+from warmfork_worker.kernel.steps import Place, Steps
 
 WORK_NAME: Final = "work"
 TEMP_NAME: Final = "tmp"
@@ -42,20 +43,24 @@ class Slot:
 
     def close(self) -> None:
         """Close the descriptors."""
-        for fd in (self.work_fd, self.mount_fd):
-            if fd >= 0:
-                os.close(fd)
+        _close(self.work_fd)
+        _close(self.mount_fd)
 
 
 class Slots(Protocol):
     """Makes slots in the template."""
 
+    @property
+    def places(self) -> Places | None:
+        """Where every worker sees its directories; None where each has its own."""
+        ...
+
     def make(self, name: str) -> Slot:
         """Make the slot ``name`` anew. Raises OSError, leaving nothing behind."""
         ...
 
-    def enter(self, slot: Slot) -> None:
-        """In the worker: put the directories where they belong. Raises OSError."""
+    def add_enter(self, steps: Steps, mount_fd: Place) -> None:
+        """In the worker: put the directories where they belong. ``mount_fd`` is the slot's."""
 
     def wipe(self, slot: Slot) -> None:
         """In the template: take away what is left once the worker is dead."""
@@ -63,6 +68,8 @@ class Slots(Protocol):
 
 class DirectorySlots:
     """Slots as directories below ``slots_dir``."""
+
+    places = None
 
     def __init__(self, slots_dir: str) -> None:
         self._slots_dir = slots_dir
@@ -83,7 +90,7 @@ class DirectorySlots:
             raise
         return Slot(work_dir, temp_dir, work_fd, path)
 
-    def enter(self, slot: Slot) -> None:
+    def add_enter(self, steps: Steps, mount_fd: Place) -> None:
         """Nothing to do: the directories stand where every process sees them."""
 
     def wipe(self, slot: Slot) -> None:
@@ -101,28 +108,42 @@ class MountedSlots:
     """
 
     def __init__(self, places: Places, bytes_max: int, files_max: int) -> None:
-        self._places = places
-        self._bytes = str(bytes_max)
-        self._inodes = str(files_max + _OWN_INODES)
+        self.places = places
+        self._make = Steps()
+        options = {"size": str(bytes_max), "nr_inodes": str(files_max + _OWN_INODES), "mode": "0700"}
+        self._context, self._mount = calls.add_tmpfs(self._make, _ATTRIBUTES, **options)
+        for name in (WORK_NAME, TEMP_NAME):
+            self._make.add("mkdirat", self._mount, name.encode(), 0o700)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        self._work = self._make.add_into_place("openat", self._mount, WORK_NAME.encode(), flags, 0)
 
     def make(self, name: str) -> Slot:
         """As ``Slots.make``; the name is not used, for nobody can look one up."""
-        mount_fd = calls.make_tmpfs(_ATTRIBUTES, size=self._bytes, nr_inodes=self._inodes, mode="0700")
+        make = self._make
+        make.forget()
         try:
-            os.mkdir(WORK_NAME, 0o700, dir_fd=mount_fd)
-            os.mkdir(TEMP_NAME, 0o700, dir_fd=mount_fd)
-            work_fd = os.open(WORK_NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount_fd)
+            make.run()
         except OSError:
-            os.close(mount_fd)
+            _close(make.value(self._mount))
             raise
-        return Slot(self._places.work_dir, self._places.temp_dir, work_fd, "", mount_fd)
+        finally:
+            _close(make.value(self._context))
+        return Slot(
+            self.places.work_dir, self.places.temp_dir, make.value(self._work), "", mount_fd=make.value(self._mount)
+        )
 
-    def enter(self, slot: Slot) -> None:
+    def add_enter(self, steps: Steps, mount_fd: Place) -> None:
         """Mount the slot in a mount namespace of this worker's own."""
-        calls.call("unshare", calls.CLONE_NEWNS)
-        calls.attach(slot.mount_fd, slot.temp_dir)
-        calls.bind(os.path.join(slot.temp_dir, WORK_NAME), slot.work_dir)
-        calls.bind(os.path.join(slot.temp_dir, TEMP_NAME), slot.temp_dir)
+        work_dir, temp_dir = self.places.work_dir, self.places.temp_dir
+        steps.add("unshare", calls.CLONE_NEWNS)
+        calls.add_attach(steps, mount_fd, temp_dir)
+        calls.add_bind(steps, os.path.join(temp_dir, WORK_NAME), work_dir)
+        calls.add_bind(steps, os.path.join(temp_dir, TEMP_NAME), temp_dir)
 
     def wipe(self, slot: Slot) -> None:
         """Nothing to do: the kernel frees it with its last user."""
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -23,16 +24,17 @@ from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
-from warmfork_worker.entry import WorkerSetup, become_worker
+from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_enter, warm_up
 from warmfork_worker.font_list import FontList
 from warmfork_worker.fonts import FontReport
-from warmfork_worker.heap import Heap
+from warmfork_worker.forking import drop_needless_hooks
+from warmfork_worker.heap import Heap, tidy_free_memory
 from warmfork_worker.hot_pages import Learner, can_populate
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.late import LateLibraries
-from warmfork_worker.launch import World, own_pid
+from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import Loaded, ThreadsLeft, late_modules, modules_for, preload, single_threaded
@@ -40,6 +42,8 @@ from warmfork_worker.rehearsal import Rehearsal
 from warmfork_worker.slots import Slot
 
 _FORK_FDS: Final = 3  # channel, stdout, stderr
+_FD: Final = struct.Struct("i")
+_FDS_SPACE: Final = socket.CMSG_SPACE(control.FDS_MAX * _FD.size)
 _QUIET_MS: Final = 20
 _REHEARSE_AT_LEAST_S: Final = 0.5
 _ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
@@ -94,13 +98,11 @@ class Template:
         if drawing is not None and start.rehearse:
             self._rehearsal = Rehearsal()
         font = drawing or FontReport()
-        self._setup = WorkerSetup(
-            template_pid=os.getpid(),
-            slots=self._world.slots,
-            kernel_guard=self._kernel_guard(font),
-            guard=Guard(self._readable(font)),
-            cjk_family=font.family,
-        )
+        slots, kernel_guard = self._world.slots, self._kernel_guard(font)
+        steps = None
+        if slots.places is not None:
+            steps = steps_to_enter(slots, kernel_guard, slots.places.work_dir, slots.places.temp_dir, os.getpid())
+        self._setup = WorkerSetup(os.getpid(), slots, kernel_guard, Guard(self._readable(font)), font.family, steps)
         if start.base == "light":
             self._wait_for_libraries(self._setup.guard)
         _refuse_threads()
@@ -113,12 +115,13 @@ class Template:
             calls.set_dumpable(False)
         else:
             calls.outlive_parent()  # from here on there are slots to wipe
+        _block_group_signals()
         os.nice(start.nice)  # only now: on a busy machine a template that imports politely is never ready
         self._send(control.Ready(_describe(start.name, loaded, font), own_pid(), self._world.layers))
-        if self._rehearsal is None:
-            self._settle()
         if self._font_list is not None:
             self._begin_font_list(self._font_list)
+        if self._rehearsal is None:
+            self._settle()
 
     def _wait_for_libraries(self, guard: Guard) -> None:
         start = self._start
@@ -201,9 +204,17 @@ class Template:
         self._rehearsal = None
         self._send(control.Settling())
         _refuse_threads()
+        places = self._world.slots.places
+        if places is not None:
+            settle(self._setup.guard, places.work_dir, places.temp_dir)
+            self._setup = replace(self._setup, settled=True)
+            warm_up(Slot(places.work_dir, places.temp_dir, -1))
+        self._setup = replace(self._setup, address_max=self._setup.kernel_guard.address_max())
         gc.unfreeze()
+        drop_needless_hooks()
         gc.collect()
         gc.freeze()
+        tidy_free_memory()
         heap = self._heap.move()
         self._heap_bytes = heap.moved_bytes
         self._settled = control.Settled(failed, heap.moved_bytes, heap.detail)
@@ -225,11 +236,12 @@ class Template:
 
     def _obey(self) -> bool:
         try:
-            packet, fds, _, _ = socket.recv_fds(self._link, control.PACKET_BYTES_MAX, control.FDS_MAX)
+            packet, ancillary, _, _ = self._link.recvmsg(control.PACKET_BYTES_MAX, _FDS_SPACE)
         except ConnectionResetError:  # the daemon went while something to it was unread
             return False
         if not packet:
             return False
+        fds = [fd for _, _, data in ancillary for (fd,) in _FD.iter_unpack(data)]
         try:
             order = control.decode(packet)
             if isinstance(order, control.Fork):
@@ -242,7 +254,8 @@ class Template:
         return True
 
     def _fork(self, order: control.Fork, fds: list[int]) -> None:
-        assert single_threaded(), "the template grew a thread"
+        if self._rehearsal is not None:  # nothing but this file runs any more once the template has settled
+            assert single_threaded(), "the template grew a thread"
         if len(fds) != _FORK_FDS:
             self._send(control.ForkFailed(order.worker_id, "no descriptors left in the template"))
             return
@@ -259,7 +272,6 @@ class Template:
             self._send(control.ForkFailed(order.worker_id, f"fork: {problem}"))
             return
         if pid == 0:
-            self._close_inherited()
             become_worker(self._setup, slot, fds)
         try:
             # The child cannot be reaped by anyone else, so its pid is still its own here.
@@ -287,9 +299,11 @@ class Template:
 
     def _reap(self, child: _Child) -> None:
         assert child.pidfd is not None
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:  # and not contextlib.suppress, which is three functions: see ``forking`` for what those cost  # noqa: SIM105
             # While the leader is a zombie nobody else can have its process group's number.
             os.killpg(child.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
         _, status, usage = os.wait4(child.pid, 0)
         self._poll.unregister(child.pidfd)
         del self._by_pidfd[child.pidfd]
@@ -320,8 +334,19 @@ class Template:
 
     def _send(self, record: control.Control, fds: list[int] | None = None) -> None:
         # When the daemon is gone, the end of the socket is read next.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            socket.send_fds(self._link, [control.encode(record)], fds or [])
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
+        try:  # noqa: SIM105
+            self._link.sendmsg([control.encode(record)], rights)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+
+def _block_group_signals() -> None:
+    """Ignored until here; blocked, they take no step but one to be what a job's process has."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse_threads() -> None:

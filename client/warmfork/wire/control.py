@@ -20,7 +20,9 @@ from warmfork.wire.records import TemplateInfo
 
 LAYERS: Final = ("seccomp", "landlock", "namespaces", "threads", "uid")
 """Of the kernel guard: system calls; files, TCP, signals; own root, pids and network; a thread limit a job; not root."""
-PACKET_BYTES_MAX: Final = 128 * limits.KIB
+PACKET_BYTES_MAX: Final = 120 * limits.KIB
+"""Less than what malloc(3) maps by itself, and unmaps again, each time that a packet is read."""
+_TOLD_CHARS_MAX: Final = 400
 FDS_MAX: Final = 3
 BASES: Final = ("science", "none", "light")
 _PID_MAX: Final = 1 << 31
@@ -197,14 +199,31 @@ class Exited:
 Control = Start | Fork | Release | Ready | Settling | Settled | Threaded | Forked | ForkFailed | Exited
 
 
+# The four that every job has: lists, without the names of fields, and read with few functions. Each function that the
+# template runs between two forks costs it copies of the pages that it and its worker share.
+_SHORT: Final[dict[str, tuple[Callable[..., Control], list[type], tuple[str, ...]]]] = {
+    "Fork": (Fork, [int, str], ("worker_id", "slot")),
+    "Release": (Release, [int], ("worker_id",)),
+    "Forked": (Forked, [int, int, int], ("worker_id", "pid", "heap_bytes")),
+    "Exited": (Exited, [int, int, float], ("worker_id", "status", "cpu_s")),
+}
+_SHORT_NUMBER_MAX: Final = 1 << 53
+_SHORT_CHARS_MAX: Final = 64
+_LIST: Final = range(0x90, 0xA0)
+"""First byte of a list of fewer than 16 items (the msgpack specification's fixarray)."""
+
+
 def encode(record: Control) -> bytes:
     """One packet. Raises ProtocolError when it would be too long."""
+    name = type(record).__name__
+    if name in _SHORT:
+        return bytes(codec.Packer().pack([name, *[getattr(record, field) for field in _SHORT[name][2]]]))
     if isinstance(record, Ready):
         layers = [asdict(layer) for layer in record.layers]
         body: dict[str, Any] = {"template": encode_template(record.template), "pid": record.pid, "layers": layers}
     else:
         body = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(record).items()}
-    packet = codec.pack({**body, "type": type(record).__name__})
+    packet = codec.pack({**body, "type": name})
     if len(packet) > PACKET_BYTES_MAX:
         raise ProtocolError(f"a control packet of {len(packet)} bytes where at most {PACKET_BYTES_MAX} are allowed")
     return packet
@@ -212,8 +231,24 @@ def encode(record: Control) -> bytes:
 
 def decode(packet: bytes) -> Control:
     """The record that this packet is, or ProtocolError."""
+    if packet and packet[0] in _LIST:
+        return _decode_short(packet)
     fields = Fields(codec.unpack(packet, bytes_max=PACKET_BYTES_MAX), "control packet")
     return _DECODERS[fields.word("type", tuple(_DECODERS))](fields)
+
+
+def _decode_short(packet: bytes) -> Control:
+    try:
+        name, *values = codec.unpack_believed(packet)
+        make, types, _ = _SHORT[name]
+    except Exception as problem:  # msgpack raises nearly anything for malformed data
+        raise ProtocolError(f"not a control packet: {type(problem).__name__}: {problem}"[:_TOLD_CHARS_MAX]) from None
+    if list(map(type, values)) != types:
+        raise ProtocolError(f"control packet {name}: its fields are not {types}")
+    for value in values:
+        if len(value) > _SHORT_CHARS_MAX if type(value) is str else not 0 <= value <= _SHORT_NUMBER_MAX:
+            raise ProtocolError(f"control packet {name}: a field is out of bounds")
+    return make(*values)
 
 
 def _worker_id(fields: Fields) -> int:
@@ -257,8 +292,6 @@ def _decode_ready(fields: Fields) -> Ready:
 
 _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Start": _decode_start,
-    "Fork": lambda fields: Fork(_worker_id(fields), fields.text("slot", chars_max=64)),
-    "Release": lambda fields: Release(_worker_id(fields)),
     "Ready": _decode_ready,
     "Settling": lambda _: Settling(),
     "Settled": lambda fields: Settled(
@@ -267,11 +300,5 @@ _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
         fields.text("heap_detail", chars_max=2_000),
     ),
     "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
-    "Forked": lambda fields: Forked(
-        _worker_id(fields), fields.integer("pid", 1, _PID_MAX), fields.integer("heap_bytes", 0, 1 << 62, default=0)
-    ),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),
-    "Exited": lambda fields: Exited(
-        _worker_id(fields), fields.integer("status", 0, _PID_MAX), fields.number("cpu_s", 0, 1e9)
-    ),
 }

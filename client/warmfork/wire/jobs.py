@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
-from warmfork.wire import limits
+from warmfork.wire import codec, limits
 from warmfork.wire.fields import Fields
-from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, Part, from_frames, to_frames
+from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, Part, check_sizes, from_frames
 from warmfork.wire.messages import decode_error, encode_error
 from warmfork.wire.names import check_file_name
-from warmfork.wire.records import FORMATS, MEDIA_TYPES, POLICIES, InputFile
+from warmfork.wire.records import MEDIA_TYPES, InputFile
 
 OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
 
@@ -92,55 +92,85 @@ class JobReport:
 
 
 def encode_order(order: JobOrder) -> list[bytes | memoryview]:
-    """The frames of an order."""
-    parts = [Part("code", order.code)]
+    """The frames of an order: a packed list of ``_ORDER_TYPES``, then the code, variables, stdin and files that there are."""
+    parts = [order.code]
     if order.variables is not None:
-        parts.append(Part("variables", order.variables))
+        parts.append(order.variables)
     if order.stdin is not None:
-        parts.append(Part("stdin", order.stdin))
-    parts.extend(Part("file", file.data, {"name": file.name}) for file in order.files)
-    header = {
-        "formats": list(order.formats),
-        "policy": order.policy,
-        "rc": dict(order.rc),
-        "charts_max": order.charts_max,
-        "chart_bytes_max": order.chart_bytes_max,
-        "charts_bytes_max": order.charts_bytes_max,
-        "address_bytes": order.address_bytes,
-        "cpu_s": order.cpu_s,
-        "memory_bytes": order.memory_bytes,
-    }
-    return to_frames("order", header, parts, header_bytes_max=ORDER_HEADER_BYTES_MAX)
+        parts.append(order.stdin)
+    parts.extend(file.data for file in order.files)
+    header = [
+        list(order.formats),
+        order.policy,
+        dict(order.rc),
+        order.charts_max,
+        order.chart_bytes_max,
+        order.charts_bytes_max,
+        order.address_bytes,
+        order.cpu_s,
+        order.memory_bytes,
+        order.variables is not None,
+        order.stdin is not None,
+        [file.name for file in order.files],
+    ]
+    frames = [codec.pack(header), *parts]
+    check_sizes([len(frame) for frame in frames], ORDER_HEADER_BYTES_MAX)
+    return frames
+
+
+_ORDER_TYPES: Final = [list, str, dict, int, int, int, int, int, int, bool, bool, list]
 
 
 def decode_order(frames: Sequence[bytes | memoryview]) -> JobOrder:
-    """The order that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames, header_bytes_max=ORDER_HEADER_BYTES_MAX)
-    if type_ != "order":
-        raise ProtocolError(f"{type_!r} where an order is expected")
-    single = {part.kind: part.data for part in parts if part.kind in ("code", "variables", "stdin")}
-    if "code" not in single:
-        raise ProtocolError("an order has no part 'code'")
-    files = tuple(
-        InputFile(check_file_name(Fields(part.info, "file").text("name", chars_max=limits.PATH_BYTES_MAX)), part.data)
-        for part in parts
-        if part.kind == "file"
-    )
+    """The order that these frames are, or ProtocolError.
+
+    It comes from the daemon, which has judged every field: here only its shape is looked at, with as few functions as can
+    be, for each is pages that a worker's process must copy before it can run them.
+    """
+    try:
+        header = codec.unpack_believed(frames[0])
+    except Exception as problem:  # msgpack raises nearly anything for malformed data
+        raise ProtocolError(f"not an order: {type(problem).__name__}") from None
+    if type(header) is not list or list(map(type, header)) != _ORDER_TYPES:
+        raise ProtocolError("not an order: its header is of another shape")
+    (
+        formats,
+        policy,
+        rc,
+        charts,
+        chart_bytes,
+        charts_bytes,
+        address_bytes,
+        cpu_s,
+        memory_bytes,
+        varied,
+        spoken,
+        names,
+    ) = header
+    if len(frames) != 2 + varied + spoken + len(names):
+        raise ProtocolError(f"not an order: {len(frames)} frames")
+    files = tuple(map(_input_file, names, frames[2 + varied + spoken :])) if names else ()
     return JobOrder(
-        code=single["code"],
-        variables=single.get("variables"),
-        stdin=single.get("stdin"),
-        files=files,
-        formats=tuple(name for name in fields.texts("formats", count_max=8, chars_max=16) if name in FORMATS),
-        policy=fields.word("policy", POLICIES),
-        rc=fields.mapping("rc"),
-        charts_max=fields.integer("charts_max", 0, limits.CHARTS_MAX),
-        chart_bytes_max=fields.integer("chart_bytes_max", 0, limits.PART_BYTES_MAX),
-        charts_bytes_max=fields.integer("charts_bytes_max", 0, limits.MESSAGE_BYTES_MAX),
-        address_bytes=fields.integer("address_bytes", 0, 1 << 62, default=0),
-        cpu_s=fields.integer("cpu_s", 0, 1 << 31, default=0),
-        memory_bytes=fields.integer("memory_bytes", 0, 1 << 62, default=0),
+        frames[1],
+        frames[2] if varied else None,
+        frames[2 + varied] if spoken else None,
+        files,
+        tuple(formats),
+        policy,
+        rc,
+        charts,
+        chart_bytes,
+        charts_bytes,
+        address_bytes,
+        cpu_s,
+        memory_bytes,
     )
+
+
+def _input_file(name: object, data: bytes | memoryview) -> InputFile:
+    if type(name) is not str:
+        raise ProtocolError("not an order: a file has no name")
+    return InputFile(check_file_name(name), data)
 
 
 def encode_report(report: JobReport) -> list[bytes | memoryview]:
@@ -165,13 +195,17 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
         }
         parts.append(Part("chart", b"" if chart.data is None else chart.data, info))
     header = {
+        "v": limits.PROTOCOL_VERSION,
+        "type": "report",
+        "parts": [{**part.info, "kind": part.kind} for part in parts] if parts else [],
         "outcome": report.outcome,
-        "error": encode_error(report.error),
+        "error": None if report.error is None else encode_error(report.error),
         "exit_code": report.exit_code,
         "charts_dropped": report.charts_dropped,
-        "times_s": list(report.times_s),
+        "times_s": report.times_s,
     }
-    return to_frames("report", header, parts)
+    # Not by ``to_frames``: see ``decode_order``. What is too large is refused where it arrives.
+    return [codec.Packer().pack(header), *(part.data for part in parts)]
 
 
 def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:

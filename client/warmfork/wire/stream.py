@@ -7,7 +7,7 @@ bytes. The sizes are checked against the caller's bounds before a byte of a fram
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from warmfork.errors import ProtocolError
@@ -24,6 +24,54 @@ def prefix_of(frames: Sequence[bytes | memoryview]) -> bytes:
     sizes = [len(frame) for frame in frames]
     wire_frames.check_sizes(sizes, wire_frames.ORDER_HEADER_BYTES_MAX)
     return _PREFIX.pack(_MAGIC, len(sizes)) + struct.pack(f">{len(sizes)}Q", *sizes)
+
+
+def read_frames(read: Callable[[], bytes]) -> list[memoryview] | None:
+    """The frames of the one message that comes from a peer which is believed: nothing is bounded.
+
+    Args:
+        read: gives the next bytes, none at the end.
+
+    Returns:
+        the frames; None when the end comes first.
+
+    Raises:
+        ProtocolError: it is no message, or bytes follow it.
+    """
+    data: bytes | bytearray = read()
+    if not data:
+        return None
+    while True:
+        sizes, whole = _sizes_in(data)
+        if len(data) >= whole:
+            break
+        piece = read()
+        if not piece:
+            return None
+        if type(data) is bytes:
+            data = bytearray(data)
+        data += piece
+    if len(data) > whole:
+        raise ProtocolError("bytes follow the message")
+    view, frames, start = memoryview(data), [], whole - sum(sizes)
+    for size in sizes:
+        frames.append(view[start : start + size])
+        start += size
+    return frames
+
+
+def _sizes_in(data: bytes | bytearray) -> tuple[tuple[int, ...], int]:
+    """Sizes of the frames, as far as they are there, and how many bytes there must be to know more, or all."""
+    if len(data) < _PREFIX.size:
+        return (), _PREFIX.size
+    magic, count = _PREFIX.unpack_from(data)
+    if magic != _MAGIC or not count:
+        raise ProtocolError("the stream does not begin with the magic of a message")
+    start = _PREFIX.size + _SIZE_BYTES * count
+    if len(data) < start:
+        return (), start
+    sizes = struct.unpack_from(f">{count}Q", data, _PREFIX.size)
+    return sizes, start + sum(sizes)
 
 
 class MessageAssembler:

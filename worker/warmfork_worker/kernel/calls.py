@@ -1,7 +1,8 @@
 """The system calls that Python has no function for, each a ctypes call that raises OSError.
 
 Numbers and structures from <linux/prctl.h>, <linux/capability.h>, <linux/mount.h>, <linux/seccomp.h>. Resolved at import,
-in the template: a guarded worker looks nothing up.
+in the template: a guarded worker looks nothing up. What workers do too takes ``later``: the steps to add it to, instead
+of doing it now.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 from typing import Final
 
 from warmfork_worker.kernel.numbers import this_machine
+from warmfork_worker.kernel.steps import Place, Steps
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
@@ -39,7 +41,7 @@ _FSMOUNT_CLOEXEC: Final = 1
 _FSCONFIG_SET_STRING: Final = 1
 _FSCONFIG_CMD_CREATE: Final = 6
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
-_AT_FDCWD: Final = -100
+AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000
 _AT_RECURSIVE: Final = 0x8000
 
@@ -52,9 +54,6 @@ _SECCOMP_SET_MODE_FILTER: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _syscall: Final = _libc.syscall
 _syscall.restype = ctypes.c_long
-_prctl_function: Final = _libc.prctl
-_prctl_function.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-_prctl_function.restype = ctypes.c_int
 
 
 def call(name: str, *arguments: int | bytes | ctypes.Structure | None) -> int:
@@ -80,18 +79,26 @@ def _as_word(argument: object) -> object:
     return argument
 
 
-def _prctl(option: int, argument: int) -> None:
-    if _prctl_function(option, argument, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+def _do(later: Steps | None, name: str, *arguments: int | bytes | ctypes.Structure | None, what: str = "") -> None:
+    if later is not None:
+        later.add(name, *arguments, what=what)
+        return
+    try:
+        call(name, *arguments)
+    except OSError as problem:
+        raise OSError(problem.errno, f"{what or name}: {os.strerror(problem.errno or 0)}") from None
 
 
-def die_with_parent() -> None:
+def _prctl(option: int, argument: int, later: Steps | None = None) -> None:
+    _do(later, "prctl", option, argument, 0, 0, 0, what=f"prctl({option})")
+
+
+def die_with_parent(later: Steps | None = None) -> None:
     """Ask the kernel for SIGKILL when the parent's thread that forked this process ends.
 
     A parent that is gone already sends nothing: compare ``os.getppid()`` afterwards. A change of uid clears it.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, later)
 
 
 def outlive_parent() -> None:
@@ -99,14 +106,14 @@ def outlive_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, 0)
 
 
-def set_no_new_privileges() -> None:
+def set_no_new_privileges(later: Steps | None = None) -> None:
     """Nothing that this process runs gains privileges by exec (prctl PR_SET_NO_NEW_PRIVS); cannot be undone."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1, later)
 
 
-def set_dumpable(dumpable: bool) -> None:
+def set_dumpable(dumpable: bool, later: Steps | None = None) -> None:
     """Whether others of this uid may trace this process and own its files in /proc."""
-    _prctl(_PR_SET_DUMPABLE, int(dumpable))
+    _prctl(_PR_SET_DUMPABLE, int(dumpable), later)
 
 
 class _CapabilityHeader(ctypes.Structure):
@@ -119,10 +126,10 @@ class _CapabilityData(ctypes.Structure):
     )
 
 
-def keep_capabilities(*kept: int) -> None:
+def keep_capabilities(*kept: int, later: Steps | None = None) -> None:
     """Give up every capability but these (numbers of <linux/capability.h>, all below 32)."""
     mask = sum(1 << number for number in kept)
-    call("capset", _CapabilityHeader(_CAPABILITY_VERSION_3, 0), _CapabilityData(mask, mask, 0, 0, 0, 0))
+    _do(later, "capset", _CapabilityHeader(_CAPABILITY_VERSION_3, 0), _CapabilityData(mask, mask, 0, 0, 0, 0))
 
 
 def drop_bounding_set() -> None:
@@ -138,9 +145,9 @@ class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def install_filter(program: bytes) -> None:
+def install_filter(program: bytes, later: Steps | None = None) -> None:
     """Install a compiled seccomp filter for this thread and all it will start; needs no_new_privs."""
-    call("seccomp", _SECCOMP_SET_MODE_FILTER, 0, _FilterProgram(len(program) // 8, program))
+    _do(later, "seccomp", _SECCOMP_SET_MODE_FILTER, 0, _FilterProgram(len(program) // 8, program))
 
 
 class _MountAttributes(ctypes.Structure):
@@ -154,32 +161,52 @@ def set_mount_attributes(fd: int, attributes: int, *, recursive: bool = True) ->
     call("mount_setattr", fd, b"", flags, record, ctypes.sizeof(record))
 
 
+def add_tmpfs(steps: Steps, attributes: int, **options: str) -> tuple[Place, Place]:
+    """Make a new tmpfs that is mounted nowhere yet. Options as in tmpfs(5).
+
+    Returns:
+        Places of two descriptors: of what it was made with, to be closed, and of the mount, which that one keeps.
+    """
+    context = steps.add_into_place("fsopen", b"tmpfs", _FSOPEN_CLOEXEC)
+    for key, value in options.items():
+        steps.add("fsconfig", context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
+    steps.add("fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
+    return context, steps.add_into_place("fsmount", context, _FSMOUNT_CLOEXEC, attributes)
+
+
 def make_tmpfs(attributes: int, **options: str) -> int:
-    """A new tmpfs that is mounted nowhere yet; the descriptor keeps it. Options as in tmpfs(5)."""
-    context = call("fsopen", b"tmpfs", _FSOPEN_CLOEXEC)
+    """As ``add_tmpfs``, at once: the descriptor of the mount."""
+    steps = Steps()
+    context, mount = add_tmpfs(steps, attributes, **options)
     try:
-        for key, value in options.items():
-            call("fsconfig", context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
-        call("fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0)
-        return call("fsmount", context, _FSMOUNT_CLOEXEC, attributes)
+        steps.run()
     finally:
-        os.close(context)
+        if steps.value(context) >= 0:
+            os.close(steps.value(context))
+    return steps.value(mount)
 
 
 def clone_tree(path: str) -> int:
     """A detached copy of the mounts at ``path`` and below, by descriptor."""
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
-    return call("open_tree", _AT_FDCWD, os.fsencode(path), flags)
+    return call("open_tree", AT_FDCWD, os.fsencode(path), flags)
 
 
 def attach(mount_fd: int, path: str) -> None:
     """Mount the detached mount behind ``mount_fd`` at ``path``."""
-    call("move_mount", mount_fd, b"", _AT_FDCWD, os.fsencode(path), _MOVE_MOUNT_F_EMPTY_PATH)
+    steps = Steps(1)
+    add_attach(steps, steps.inputs[0], path)
+    steps.run(mount_fd)
 
 
-def bind(source: str, target: str) -> None:
+def add_attach(steps: Steps, mount_fd: Place, path: str) -> None:
+    """As ``attach``, later."""
+    steps.add("move_mount", mount_fd, b"", AT_FDCWD, os.fsencode(path), _MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def add_bind(steps: Steps, source: str, target: str) -> None:
     """Mount ``source`` at ``target`` too."""
-    call("mount", os.fsencode(source), os.fsencode(target), None, MS_BIND, None)
+    steps.add("mount", os.fsencode(source), os.fsencode(target), None, MS_BIND, None)
 
 
 def make_private() -> None:

@@ -1,4 +1,4 @@
-"""The kernel's guard: prepared in the template, entered by each worker while it waits, before it reads its job.
+"""The kernel's guard: prepared in the template, entered by each worker as soon as it is born, before it reads its job.
 
 Layers, in the order in which a worker gets them: its slot's mounts, a user namespace of its own (thread limit), rlimits,
 no capability, no_new_privs, Landlock, non-dumpable, no descriptor but its own, seccomp. A step that fails raises, and a
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from warmfork_worker.kernel import calls, filter, landlock, namespaces, proc, rules
 from warmfork_worker.kernel.host_trees import HostTrees
 from warmfork_worker.kernel.numbers import this_machine
-from warmfork_worker.kernel.rlimits import Limits, set_maxima
+from warmfork_worker.kernel.rlimits import Limits, add_maxima, address_max
+from warmfork_worker.kernel.steps import Place, Steps
 
 
 class KernelGuard:
@@ -48,37 +49,45 @@ class KernelGuard:
         if use_seccomp:
             self._program = filter.compile_filter(rules.rules(file_exec=mounted_slots), this_machine())
 
-    def limit(self) -> None:
-        """The layers that need not be last: own user namespace, rlimits, capabilities, no_new_privs. Raises OSError."""
-        if self._identity is not None:
-            namespaces.own_user_namespace(self._identity, nested=self._private)
-        set_maxima(self._limits, threads=self._identity is not None)
-        if self._landlock_abi or self._program:
-            # Files on a job's tmpfs are in nobody's resident memory: the kernel must not take the daemon for the culprit.
-            proc.write_own("oom_score_adj", "1000")
-            calls.keep_capabilities()
-        calls.set_no_new_privileges()
+    def address_max(self) -> int:
+        """A worker's address space at most, when it is born with as much as this process has."""
+        return address_max(self._limits)
 
-    def close(self, directories: Sequence[str], keep_fds: Sequence[int]) -> None:
-        """The last layers; afterwards nothing but the job can be done. Raises OSError.
+    def add_limits(self, steps: Steps, address_bytes: Place) -> None:
+        """The layers that need not be last: own user namespace, rlimits, capabilities, no_new_privs.
 
         Args:
+            steps: of the worker.
+            address_bytes: the place of ``address_max``.
+        """
+        if self._identity is not None:
+            namespaces.own_user_namespace(self._identity, nested=self._private, later=steps)
+        add_maxima(steps, self._limits, address_bytes, threads=self._identity is not None)
+        if self._landlock_abi or self._program:
+            # Files on a job's tmpfs are in nobody's resident memory: the kernel must not take the daemon for the culprit.
+            proc.write_own("oom_score_adj", "1000", steps)
+            calls.keep_capabilities(later=steps)
+        calls.set_no_new_privileges(steps)
+
+    def add_last(self, steps: Steps, directories: Sequence[str], below: Place, above: Place) -> None:
+        """The last layers; afterwards nothing but the job can be done.
+
+        Args:
+            steps: of the worker.
             directories: the job's own.
-            keep_fds: descriptors that stay open besides 0, 1 and 2.
+            below, above: no descriptor from 3 to the first, nor from the second on, stays open.
         """
         if self._landlock_abi:
-            ruleset = landlock.Ruleset(self._landlock_abi)
-            for fd, rights in self._grants:
-                ruleset.allow(fd, rights)
-            for path in directories:
-                fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                ruleset.allow(fd, landlock.JOB_TREE)
-                os.close(fd)
-            ruleset.restrict_self()
-        calls.set_dumpable(False)
-        _close_all_but(keep_fds)
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+            own = [steps.add_into_place("openat", calls.AT_FDCWD, os.fsencode(path), flags, 0) for path in directories]
+            grants: list[tuple[int | Place, int]] = [*self._grants, *((fd, landlock.JOB_TREE) for fd in own)]
+            ruleset = landlock.add_ruleset(steps, self._landlock_abi, grants)
+            landlock.add_restriction(steps, self._landlock_abi, ruleset)
+        calls.set_dumpable(False, steps)
+        steps.add("close_range", 3, below, 0)
+        steps.add("close_range", above, 0xFFFFFFFF, 0)
         if self._program:
-            calls.install_filter(self._program)
+            calls.install_filter(self._program, steps)
 
 
 def _open_grants(trees: HostTrees, readable: Sequence[str]) -> list[tuple[int, int]]:
@@ -88,11 +97,3 @@ def _open_grants(trees: HostTrees, readable: Sequence[str]) -> list[tuple[int, i
         for path in dict.fromkeys((*trees.directories, *trees.files, *readable))
     ]
     return [(os.open(path, os.O_PATH | os.O_CLOEXEC), rights) for path, rights in grants if os.path.exists(path)]
-
-
-def _close_all_but(kept: Sequence[int]) -> None:
-    first = 3
-    for fd in sorted(kept):
-        os.closerange(first, fd)
-        first = fd + 1
-    calls.call("close_range", first, 0xFFFFFFFF, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
+from collections.abc import Iterable
 from typing import Final
 
 from warmfork_worker.kernel import calls
+from warmfork_worker.kernel.steps import Place, Steps
 
 _VERSION: Final = 1  # LANDLOCK_CREATE_RULESET_VERSION
 _PATH_BENEATH: Final = 1
@@ -41,7 +42,7 @@ class _RulesetAttributes(ctypes.Structure):
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
-    _fields_ = (("allowed", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent_fd", ctypes.c_int32), ("room_to_store", ctypes.c_int32))
 
 
 def abi() -> int:
@@ -52,29 +53,31 @@ def abi() -> int:
         return 0
 
 
-class Ruleset:
-    """A ruleset that handles all that this kernel's Landlock can. Shared over fork: make one in each worker.
+def add_ruleset(steps: Steps, version: int, grants: Iterable[tuple[int | Place, int]]) -> Place:
+    """Make a ruleset that handles all that this kernel's Landlock can; its descriptor's place.
+
+    A ruleset is shared over fork, so each worker makes its own.
 
     Args:
+        steps: of the worker.
         version: as ``abi()`` said.
+        grants: descriptors of files and directories, with the rights at and below them.
     """
+    fs = (1 << _FS_RIGHTS_COUNT.get(version, _FS_RIGHTS_COUNT_NEWEST)) - 1
+    net = _ALL_NET if version >= _NET_SINCE else 0
+    scopes = _ALL_SCOPES if version >= _SCOPES_SINCE else 0
+    size = 24 if version >= _SCOPES_SINCE else 16 if version >= _NET_SINCE else 8
+    ruleset = steps.add_into_place("landlock_create_ruleset", _RulesetAttributes(fs, net, scopes), size, 0)
+    for fd, rights in grants:
+        record = _PathBeneath(rights & fs, fd if isinstance(fd, int) else -1, 0)
+        if isinstance(fd, Place):
+            steps.store(record, _PathBeneath.parent_fd.offset, fd)
+        steps.add("landlock_add_rule", ruleset, _PATH_BENEATH, record, 0)
+    return ruleset
 
-    def __init__(self, version: int) -> None:
-        self._version = version
-        self._fs = (1 << _FS_RIGHTS_COUNT.get(version, _FS_RIGHTS_COUNT_NEWEST)) - 1
-        net = _ALL_NET if version >= _NET_SINCE else 0
-        scopes = _ALL_SCOPES if version >= _SCOPES_SINCE else 0
-        record = _RulesetAttributes(self._fs, net, scopes)
-        size = 24 if version >= _SCOPES_SINCE else 16 if version >= _NET_SINCE else 8
-        self._fd = calls.call("landlock_create_ruleset", record, size, 0)
 
-    def allow(self, path_fd: int, rights: int) -> None:
-        """Allow ``rights`` at and below the file or directory behind ``path_fd``."""
-        calls.call("landlock_add_rule", self._fd, _PATH_BENEATH, _PathBeneath(rights & self._fs, path_fd), 0)
-
-    def restrict_self(self) -> None:
-        """Bind this thread, and all it starts, for good; needs no_new_privs. The ruleset is closed."""
-        # A hostile job must not be able to fill the host's audit log either.
-        flags = _LOG_SAME_EXEC_OFF if self._version >= _QUIET_SINCE else 0
-        calls.call("landlock_restrict_self", self._fd, flags)
-        os.close(self._fd)
+def add_restriction(steps: Steps, version: int, ruleset: Place) -> None:
+    """Bind the worker, and all it starts, for good; needs no_new_privs."""
+    # A hostile job must not be able to fill the host's audit log either.
+    flags = _LOG_SAME_EXEC_OFF if version >= _QUIET_SINCE else 0
+    steps.add("landlock_restrict_self", ruleset, flags)

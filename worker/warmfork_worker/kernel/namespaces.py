@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.host_trees import HostTrees
+from warmfork_worker.kernel.steps import Steps
 
 SCRATCH_DIR: Final = "/var/warmfork"
 _WORK_PLACES: Final = ("/home/job", "/job", "/srv/job")
@@ -101,18 +102,22 @@ def become(identity: Identity) -> None:
     calls.set_dumpable(True)  # else our own /proc entries belong to root, the maps among them
 
 
-def own_user_namespace(identity: Identity, *, nested: bool) -> None:
+def own_user_namespace(identity: Identity, *, nested: bool, later: Steps | None = None) -> None:
     """In a worker: a user namespace of its own, so that RLIMIT_NPROC counts this job's threads and no one else's.
 
     Args:
         identity: who this process is.
         nested: inside the template's user namespace, from which the refusal of setgroups(2) is inherited.
+        later: add it to these steps instead.
     """
-    calls.set_dumpable(True)
-    calls.call("unshare", calls.CLONE_NEWUSER)
+    steps = later or Steps()
+    calls.set_dumpable(True, steps)
+    steps.add("unshare", calls.CLONE_NEWUSER)
     if not nested:
-        proc.write_own("setgroups", "deny")
-    _map(identity)
+        proc.write_own("setgroups", "deny", steps)
+    _map(identity, steps)
+    if later is None:
+        steps.run()
 
 
 def _enter_user_namespace(identity: Identity, flags: int) -> None:
@@ -121,9 +126,9 @@ def _enter_user_namespace(identity: Identity, flags: int) -> None:
     _map(identity)
 
 
-def _map(identity: Identity) -> None:
-    proc.write_own("uid_map", f"{identity.uid} {identity.uid} 1")
-    proc.write_own("gid_map", f"{identity.gid} {identity.gid} 1")
+def _map(identity: Identity, later: Steps | None = None) -> None:
+    proc.write_own("uid_map", f"{identity.uid} {identity.uid} 1", later)
+    proc.write_own("gid_map", f"{identity.gid} {identity.gid} 1", later)
 
 
 def _stand_by(child: int) -> NoReturn:

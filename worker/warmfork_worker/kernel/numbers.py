@@ -5,6 +5,7 @@ From the kernel's <asm/unistd_64.h> (x86_64) and <asm-generic/unistd.h> (aarch64
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import dataclass
 from typing import Final
@@ -80,6 +81,7 @@ _NUMBERS: Final[tuple[tuple[str, int, int | None], ...]] = (
     ("getgid", 104, 176),
     ("geteuid", 107, 175),
     ("getegid", 108, 177),
+    ("setpgid", 109, 154),
     ("getppid", 110, 173),
     ("getpgrp", 111, None),
     ("getgroups", 115, 158),
@@ -199,6 +201,7 @@ KNOWN_MAX: Final = 469
 it falls back as it does on an older kernel."""
 
 
+@functools.cache
 def this_machine() -> Machine:
     """The architecture of this process. Raises OSError when the guard does not know it."""
     name = platform.machine()

@@ -7,7 +7,11 @@ closed in each worker before the job is read.
 from __future__ import annotations
 
 import os
+from typing import Final
 
+from warmfork_worker.kernel.steps import Steps
+
+_AT_FDCWD: Final = -100
 _root_fd = -1
 
 
@@ -37,16 +41,23 @@ def read_own(name: str) -> bytes:
         os.close(fd)
 
 
-def write_own(name: str, text: str) -> None:
-    """Write to /proc/self/``name`` in one write(2). Raises OSError."""
+def write_own(name: str, text: str, later: Steps | None = None) -> None:
+    """Write to /proc/self/``name`` in one write(2), at once or as steps of ``later``. Raises OSError."""
+    steps = later or Steps()
+    what, data = f"writing /proc/self/{name}", text.encode("ascii")
+    path = f"/proc/self/{name}" if _root_fd < 0 else f"self/{name}"
+    at = _root_fd if _root_fd >= 0 else _AT_FDCWD
+    fd = steps.add_into_place("openat", at, path.encode(), os.O_WRONLY | os.O_CLOEXEC, 0, what=what)
+    steps.add("write", fd, data, len(data), expect=len(data), what=what)
+    steps.add("close", fd)
+    if later is not None:
+        return
     try:
-        fd = open_own(name, os.O_WRONLY)
-        try:
-            os.write(fd, text.encode("ascii"))
-        finally:
-            os.close(fd)
-    except OSError as problem:  # it becomes the reason why a layer is not active
-        raise OSError(problem.errno, f"writing /proc/self/{name}: {problem.strerror}") from None
+        steps.run()
+    except OSError:
+        if steps.value(fd) >= 0:
+            os.close(steps.value(fd))
+        raise
 
 
 def list_own(name: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 from dataclasses import dataclass
 from typing import Final
 
 from warmfork_worker.kernel import proc
+from warmfork_worker.kernel.steps import Place, Steps
 
 _CPU_GRACE_S: Final = 2
 """Between SIGXCPU and the SIGKILL for whoever ignores it."""
@@ -31,11 +33,19 @@ class Limits:
     threads: int
 
 
-def set_maxima(limits: Limits, *, threads: bool) -> None:
-    """Set the maxima. Raises OSError.
+class _Pair(ctypes.Structure):
+    """struct rlimit64 of <linux/resource.h>."""
+
+    _fields_ = (("soft", ctypes.c_uint64), ("hard", ctypes.c_uint64))
+
+
+def add_maxima(steps: Steps, limits: Limits, address_bytes: Place, *, threads: bool) -> None:
+    """Have a worker set the maxima.
 
     Args:
+        steps: of the worker.
         limits: the maxima.
+        address_bytes: where its address space's is, see ``address_max``.
         threads: whether RLIMIT_NPROC counts this process alone.
     """
     values = {
@@ -44,13 +54,32 @@ def set_maxima(limits: Limits, *, threads: bool) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_FSIZE: limits.file_bytes,
         resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_AS: proc.address_space_bytes() + limits.memory_bytes,
         resource.RLIMIT_CPU: limits.cpu_s,
     }
     if threads:
         values[resource.RLIMIT_NPROC] = limits.threads
     for kind, value in values.items():
-        lower(kind, value, value)
+        allowed = _allowed(kind, value)
+        _add(steps, kind, _Pair(allowed, allowed))
+    address = _Pair()
+    for offset in (0, 8):
+        steps.store(address, offset, address_bytes)
+    _add(steps, resource.RLIMIT_AS, address)
+
+
+def _add(steps: Steps, kind: int, pair: _Pair) -> None:
+    steps.add("prlimit64", 0, kind, pair, None, what=f"setting the limit {kind}")
+
+
+def address_max(limits: Limits) -> int:
+    """What a process that has as much address space as this one may have at most."""
+    return _allowed(resource.RLIMIT_AS, proc.address_space_bytes() + limits.memory_bytes)
+
+
+def _allowed(kind: int, value: int) -> int:
+    """``value``, or what is allowed of it where the hard limit is lower already."""
+    ceiling = resource.getrlimit(kind)[1]
+    return value if ceiling == resource.RLIM_INFINITY else min(value, ceiling)
 
 
 def set_for_job(address_bytes: int, cpu_s: int) -> None:
@@ -67,7 +96,4 @@ def set_for_job(address_bytes: int, cpu_s: int) -> None:
 
 def lower(kind: int, soft: int, hard: int) -> None:
     """Set a limit, or what is allowed of it where the hard limit is lower already."""
-    ceiling = resource.getrlimit(kind)[1]
-    if ceiling != resource.RLIM_INFINITY:
-        soft, hard = min(soft, ceiling), min(hard, ceiling)
-    resource.setrlimit(kind, (soft, hard))
+    resource.setrlimit(kind, (_allowed(kind, soft), _allowed(kind, hard)))

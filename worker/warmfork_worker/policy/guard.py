@@ -17,6 +17,8 @@ from warmfork_worker.policy.refusals import builtin_refused
 from warmfork_worker.policy.tables import GUARDED_BUILTINS, Entry, PolicyName
 from warmfork_worker.policy.usermodules import install_user_modules
 
+Presets = Callable[[], Mapping[str, object]]
+
 
 class Guard:
     """Built once in the template (everything expensive: wrappers, tables), entered once in each forked worker.
@@ -48,7 +50,7 @@ class Guard:
         self._settled = False
 
     def enter(
-        self, policy: PolicyName, *, work_dir: str, temp_dir: str, stdin_given: bool, presets: Mapping[str, object]
+        self, policy: PolicyName, *, work_dir: str, temp_dir: str, stdin_given: bool, presets: Presets
     ) -> ModuleType:
         """Switch the policy on for this process and return the builtins module for user code.
 
@@ -57,7 +59,7 @@ class Guard:
             work_dir: the job's directory, to be read and written.
             temp_dir: the job's directory for temporary files, likewise.
             stdin_given: whether the request gave text for stdin; without it ``input`` is refused.
-            presets: names that user code finds without an import.
+            presets: gives the names that user code finds without an import.
 
         Returns:
             the module to set as ``namespace["__builtins__"]``.
@@ -82,14 +84,14 @@ class Guard:
             self._acts.enter(policy)
         return self._user_builtins
 
-    def settle(self, *, work_dir: str, temp_dir: str, presets: Mapping[str, object]) -> None:
+    def settle(self, *, work_dir: str, temp_dir: str, presets: Presets) -> None:
         """The part of ``enter`` that no policy changes, for a worker that still waits for its job.
 
         Args:
             work_dir, temp_dir, presets: as for ``enter``, which then takes these.
         """
         self._settled = True
-        self._namespace.update(presets)
+        self._namespace.update(presets())
         self._files.enter(work_dir, temp_dir)
         install_user_modules(self._files, self._user_builtins)
         # Written with what they hold already: the pages that ``enter`` writes to are this process's own from here on.
@@ -100,7 +102,7 @@ class Guard:
         self._acts.touch()
 
     @contextlib.contextmanager
-    def adding_libraries(self, presets: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+    def adding_libraries(self, presets: Presets) -> Iterator[None]:
         """Around the late import of libraries that a template otherwise has: let it do as it would there, then judge them.
 
         Args:

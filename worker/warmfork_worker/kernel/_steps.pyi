@@ -1,0 +1,3 @@
+from array import array
+
+def run(words: array[int], places: array[int], /) -> tuple[int, int] | None: ...
