@@ -1,4 +1,4 @@
-"""Builds the two native parts, ``warmfork_worker._heap`` and ``warmfork_worker.kernel._steps``, where there is a compiler.
+"""Builds the native parts, ``_heap``, ``kernel._steps`` and ``kernel._serve`` of ``warmfork_worker``, where there is a compiler.
 
 An install without them works, and forks slower. A wheel gets them for the stable ABI of this platform, an editable install
 beside their sources.
@@ -17,7 +17,11 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _ROOT = Path("worker")
-_SOURCES = (Path("warmfork_worker/_heap.c"), Path("warmfork_worker/kernel/_steps.c"))
+_SOURCES = (
+    Path("warmfork_worker/_heap.c"),
+    Path("warmfork_worker/kernel/_steps.c"),
+    Path("warmfork_worker/kernel/_serve.c"),
+)
 _SUFFIX = ".abi3.so"
 _FLAGS = ("-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-fPIC", "-fvisibility=hidden", "-shared")
 _COMPILE_S_MAX = 120

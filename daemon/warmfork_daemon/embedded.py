@@ -35,6 +35,7 @@ def run_embedded(lifeline_fd: int) -> int:
         return 0
     order = json.loads(line)
     key = bytes.fromhex(order["key"])
+    logs.leave_out_what_no_line_has()
     logs.configure_embedded()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # until there is a supervisor to stop; the lifeline ends a start as well

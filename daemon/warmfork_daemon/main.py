@@ -45,6 +45,7 @@ def serve(
         ConfigError, KeyUnavailable: a setting cannot be followed on this machine.
         EmbeddedStartFailed: the template did not come up.
     """
+    logs.leave_out_what_no_line_has()
     logs.configure(config.log.level, config.log.format, environ=environ)
     notifier, activated = Notifier.from_environment(environ), take_activated(environ)
     group_id = group_id_of(config.socket_group)

@@ -111,6 +111,7 @@ def start_order(spec: TemplateSpec, config: Config, slots_dir: Path, left_out: S
         left_out=tuple(left_out),
         rehearse=spec.rehearse,
         heap_memfd=config.pool.heap_memfd == "auto",
+        native_steps=config.pool.native_steps == "auto",
         hot_pages=config.pool.hot_pages == "auto",
         chart_shortcuts=config.pool.chart_shortcuts == "auto",
         font_dirs=spec.font_dirs,

@@ -117,6 +117,7 @@ def _another_value(row: Any) -> tuple[Any, str]:
         "log.level": "debug",
         "log.format": "json",
         "pool.heap_memfd": "off",
+        "pool.native_steps": "off",
         "pool.light": "off",
         "pool.hot_pages": "off",
         "pool.chart_shortcuts": "off",

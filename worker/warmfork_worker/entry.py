@@ -55,13 +55,13 @@ class WorkerSetup:
     kernel_guard: KernelGuard
     guard: Guard
     cjk_family: str
-    steps: Steps | None
+    steps: Steps | None = None
     address_max: int = 0
     settled: bool = False
     hot_pages: HotPages | None = None
 
 
-def steps_to_enter(slots: Slots, kernel_guard: KernelGuard, work_dir: str, temp_dir: str, template_pid: int) -> Steps:
+def steps_to_enter(setup: WorkerSetup, work_dir: str, temp_dir: str) -> Steps:
     """What a worker does first, which must still be the template's child then.
 
     Its inputs: the descriptors of its channel, of stdout and of stderr, that of its slot's mount, the numbers before and
@@ -73,15 +73,15 @@ def steps_to_enter(slots: Slots, kernel_guard: KernelGuard, work_dir: str, temp_
     nothing = steps.add_into_place("openat", calls.AT_FDCWD, os.devnull.encode(), os.O_RDONLY | os.O_CLOEXEC, 0)
     for target, source in enumerate((nothing, stdout, stderr)):
         steps.add("dup3", source, target, 0)
-    slots.add_enter(steps, mount)
-    kernel_guard.add_limits(steps, address_bytes)
+    setup.slots.add_enter(steps, mount)
+    setup.kernel_guard.add_limits(steps, address_bytes)
     calls.die_with_parent(steps)  # after every change of credentials, which may clear it
-    steps.add("getppid", expect=template_pid, what="looking for the template, which died meanwhile")
+    steps.add("getppid", expect=setup.template_pid, what="looking for the template, which died meanwhile")
     steps.add("setpgid", 0, 0)
     steps.add("rt_sigprocmask", signal.SIG_SETMASK, _NO_SIGNALS, None, _KERNEL_SIGSET_BYTES)
     steps.add("chdir", os.fsencode(work_dir))
     steps.add("umask", 0o077)
-    kernel_guard.add_last(steps, (work_dir, temp_dir), below, above)
+    setup.kernel_guard.add_last(steps, (work_dir, temp_dir), below, above)
     return steps
 
 
@@ -122,9 +122,7 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         channel, stdout_fd, stderr_fd = fds
         if channel <= _STANDARD_FDS_MAX + 1:  # the steps close what is between
             channel = os.dup(channel)
-        steps = setup.steps or steps_to_enter(
-            setup.slots, setup.kernel_guard, slot.work_dir, slot.temp_dir, setup.template_pid
-        )
+        steps = setup.steps or steps_to_enter(setup, slot.work_dir, slot.temp_dir)
         address_max = setup.address_max or setup.kernel_guard.address_max()
         steps.run(channel, stdout_fd, stderr_fd, slot.mount_fd, channel - 1, channel + 1, address_max)
         randomness.reseed()

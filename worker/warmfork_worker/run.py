@@ -29,7 +29,7 @@ from warmfork_worker.slots import Slot
 CJK_FAMILY_WORD: Final = "warmfork-cjk"
 
 _OK: Final = Outcome("ok")
-_NOTHING: Final = encode_order(JobOrder(b"", None, None, (), (), "off", {}, 0, 0, 0))
+_NOTHING: Final = encode_order(JobOrder(b"print(end='')", None, None, (), (), "strict", {}, 0, 0, 0))
 _ORDER_FOR_NOTHING: Final = prefix_of(_NOTHING) + b"".join(_NOTHING)
 _monotonic_s: Final = time.monotonic  # a job may put something else in its place
 

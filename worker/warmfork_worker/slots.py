@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from array import array
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -128,9 +129,16 @@ class MountedSlots:
             raise
         finally:
             _close(make.value(self._context))
-        return Slot(
-            self.places.work_dir, self.places.temp_dir, make.value(self._work), "", mount_fd=make.value(self._mount)
-        )
+        return self.slot(make.value(self._work), make.value(self._mount))
+
+    def slot(self, work_fd: int, mount_fd: int) -> Slot:
+        """The slot that has these descriptors."""
+        return Slot(self.places.work_dir, self.places.temp_dir, work_fd, "", mount_fd)
+
+    def recipe(self) -> tuple[array[int], tuple[int, int, int, int]]:
+        """For ``NativeLoop``: the steps that make one, how many places they have, and the places of its descriptors."""
+        places = (self._make.place_count, self._context.index, self._mount.index, self._work.index)
+        return self._make.words, places
 
     def add_enter(self, steps: Steps, mount_fd: Place) -> None:
         """Mount the slot in a mount namespace of this worker's own."""

@@ -16,13 +16,14 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from warmfork.trees import wipe_inside
 from warmfork.wire import control
 from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
+from warmfork_worker.children import Child, Children
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
 from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_enter, warm_up
 from warmfork_worker.font_list import FontList
@@ -33,13 +34,15 @@ from warmfork_worker.hot_pages import Learner, can_populate
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
+from warmfork_worker.kernel.steps import Steps, use_no_native_steps
 from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
 from warmfork_worker.native import load_native_parts
+from warmfork_worker.native_loop import Born, NativeLoop
 from warmfork_worker.policy import Guard, default_readable_roots
 from warmfork_worker.preload import Loaded, ThreadsLeft, late_modules, modules_for, preload, single_threaded
 from warmfork_worker.rehearsal import Rehearsal
-from warmfork_worker.slots import Slot
+from warmfork_worker.slots import MountedSlots, Slot
 
 _FORK_FDS: Final = 3  # channel, stdout, stderr
 _FD: Final = struct.Struct("i")
@@ -47,14 +50,6 @@ _FDS_SPACE: Final = socket.CMSG_SPACE(control.FDS_MAX * _FD.size)
 _QUIET_MS: Final = 20
 _REHEARSE_AT_LEAST_S: Final = 0.5
 _ACCOUNTS: Final = ("/etc/passwd", "/etc/group")  # of the private root: one user, nothing of the host
-
-
-@dataclass(slots=True)
-class _Child:
-    worker_id: int
-    pid: int
-    slot: Slot
-    pidfd: int | None
 
 
 class Template:
@@ -70,13 +65,14 @@ class Template:
         self._link = link
         self._start = start
         self._world = world
-        self._children: dict[int, _Child] = {}
         self._poll = select.poll()
         self._poll.register(link, select.POLLIN)
-        self._by_pidfd: dict[int, _Child] = {}
+        self._children = Children(self._poll)
         self._rehearsal: Rehearsal | None = None
         self._font_list: FontList | None = None
         self._learner: Learner | None = None
+        self._loop: NativeLoop | None = None
+        self._settled: control.Settled | None = None
         self._heap_bytes = 0
 
     def prepare(self) -> None:
@@ -99,12 +95,12 @@ class Template:
             self._rehearsal = Rehearsal()
         font = drawing or FontReport()
         slots, kernel_guard = self._world.slots, self._kernel_guard(font)
-        steps = None
-        if slots.places is not None:
-            steps = steps_to_enter(slots, kernel_guard, slots.places.work_dir, slots.places.temp_dir, os.getpid())
-        self._setup = WorkerSetup(os.getpid(), slots, kernel_guard, Guard(self._readable(font)), font.family, steps)
+        setup = WorkerSetup(os.getpid(), slots, kernel_guard, Guard(self._readable(font)), font.family)
+        self._setup = replace(setup, steps=self._steps(setup))
         if start.base == "light":
             self._wait_for_libraries(self._setup.guard)
+        if not start.native_steps:
+            use_no_native_steps()
         _refuse_threads()
         for mapping in proc.writable_code():
             # Workers would inherit it, and the guard's word that nothing a job writes becomes code would not hold.
@@ -154,6 +150,10 @@ class Template:
             use_seccomp=world.active("seccomp"),
         )
 
+    def _steps(self, setup: WorkerSetup) -> Steps | None:
+        places = setup.slots.places
+        return None if places is None else steps_to_enter(setup, places.work_dir, places.temp_dir)
+
     def _readable(self, font: FontReport) -> tuple[str, ...]:
         return (*default_readable_roots(), *self._own_readable(font))
 
@@ -168,21 +168,45 @@ class Template:
         """
         rehearsed_s = time.monotonic()
         while True:
+            if (loop := self._native_loop()) is not None:
+                if not self._serve_natively(loop):
+                    return
+                continue
             events = self._poll.poll(None if self._rehearsal is None else _QUIET_MS)
             if self._rehearsal is not None and (not events or time.monotonic() - rehearsed_s > _REHEARSE_AT_LEAST_S):
                 if not self._rehearsal.step():
                     self._settle()
                 rehearsed_s = time.monotonic()
             for fd, _ in events:
-                child = self._by_pidfd.get(fd)
+                child = self._children.of_pidfd(fd)
                 if child is not None:
-                    self._reap(child)
+                    self._send(self._children.reap(child))
                 elif self._font_list is not None and fd == self._font_list.pidfd:
                     self._end_font_list()
                 elif self._learner is not None and fd == self._learner.fd:
                     self._learn(self._learner)
                 elif fd == self._link.fileno() and not self._obey():
                     return
+
+    def _native_loop(self) -> NativeLoop | None:
+        """What serves from now on, once nothing is to be looked after but orders and children."""
+        if not self._start.native_steps:
+            return None
+        busy = (self._rehearsal, self._learner, self._font_list) != (None, None, None)
+        slots = self._world.slots
+        if busy or not self._settled or not isinstance(slots, MountedSlots):
+            return None
+        loop = self._loop or NativeLoop(self._link.fileno(), slots, self._heap_bytes)
+        self._loop = loop
+        return loop if loop.available else None
+
+    def _serve_natively(self, loop: NativeLoop) -> bool:
+        told = loop.run(self._children.hand_over())
+        if isinstance(told, Born):
+            become_worker(self._setup, told.slot, told.fds)
+        for child in told.children:
+            self._children.add(child)
+        return self._act(told.packet, told.fds)
 
     def _begin_font_list(self, font_list: FontList) -> None:
         try:
@@ -217,12 +241,12 @@ class Template:
         tidy_free_memory()
         heap = self._heap.move()
         self._heap_bytes = heap.moved_bytes
-        self._settled = control.Settled(failed, heap.moved_bytes, heap.detail)
+        self._settled = settled = control.Settled(failed, heap.moved_bytes, heap.detail)
         if self._start.hot_pages and "matplotlib.figure" in sys.modules and can_populate():
             with contextlib.suppress(OSError):  # no child to be had: faults come one by one
                 self._learner = Learner(self._close_inherited)
         if self._learner is None:
-            self._send(self._settled)
+            self._send(settled)
         else:
             self._poll.register(self._learner.fd, select.POLLIN)
 
@@ -232,16 +256,22 @@ class Template:
         self._poll.unregister(learner.fd)
         self._learner = None
         self._setup = replace(self._setup, hot_pages=learner.pages())
-        self._send(self._settled)  # only now: the workers of before are replaced, and those to come are to have it all
+        if self._settled is not None:
+            self._send(
+                self._settled
+            )  # only now: the workers of before are replaced, and those to come are to have it all
 
     def _obey(self) -> bool:
         try:
             packet, ancillary, _, _ = self._link.recvmsg(control.PACKET_BYTES_MAX, _FDS_SPACE)
         except ConnectionResetError:  # the daemon went while something to it was unread
             return False
+        return self._act(packet, [fd for _, _, data in ancillary for (fd,) in _FD.iter_unpack(data)])
+
+    def _act(self, packet: bytes, fds: list[int]) -> bool:
+        """Do what the daemon asks for; False when there is no daemon any more."""
         if not packet:
             return False
-        fds = [fd for _, _, data in ancillary for (fd,) in _FD.iter_unpack(data)]
         try:
             order = control.decode(packet)
             if isinstance(order, control.Fork):
@@ -275,7 +305,7 @@ class Template:
             become_worker(self._setup, slot, fds)
         try:
             # The child cannot be reaped by anyone else, so its pid is still its own here.
-            child = _Child(order.worker_id, pid, slot, os.pidfd_open(pid))
+            pidfd = os.pidfd_open(pid)
         except OSError as problem:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -283,50 +313,32 @@ class Template:
             self._world.slots.wipe(slot)
             self._send(control.ForkFailed(order.worker_id, f"no descriptor for the worker: {problem}"))
             return
-        assert child.pidfd is not None
-        self._children[order.worker_id] = child
-        self._by_pidfd[child.pidfd] = child
-        self._poll.register(child.pidfd, select.POLLIN)
-        self._send(control.Forked(order.worker_id, pid, self._heap_bytes), [child.pidfd, slot.work_fd])
+        self._children.add(Child(order.worker_id, pid, slot, pidfd))
+        self._send(control.Forked(order.worker_id, pid, self._heap_bytes), [pidfd, slot.work_fd])
         slot.close()  # the daemon and the worker have theirs
 
     def _close_inherited(self) -> None:
         """In the child: close what belongs to the template and to siblings, by name (a library may own descriptors)."""
         self._link.close()
-        for sibling in self._children.values():
+        for sibling in self._children.living:
             if sibling.pidfd is not None:
                 os.close(sibling.pidfd)
 
-    def _reap(self, child: _Child) -> None:
-        assert child.pidfd is not None
-        try:  # and not contextlib.suppress, which is three functions: see ``forking`` for what those cost  # noqa: SIM105
-            # While the leader is a zombie nobody else can have its process group's number.
-            os.killpg(child.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        _, status, usage = os.wait4(child.pid, 0)
-        self._poll.unregister(child.pidfd)
-        del self._by_pidfd[child.pidfd]
-        os.close(child.pidfd)
-        child.pidfd = None
-        self._send(control.Exited(child.worker_id, status, usage.ru_utime + usage.ru_stime))
-
     def _release(self, worker_id: int) -> None:
-        child = self._children.pop(worker_id, None)
+        child = self._children.forget(worker_id)
         if child is None:
             return
         if child.pidfd is not None:
-            signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-            self._reap(child)
+            self._children.kill(child)
+            self._send(self._children.reap(child))
         self._world.slots.wipe(child.slot)
 
     def leave(self) -> None:
         """Kill every worker, reap it, and wipe its slot and whatever else stands among the slots."""
         self._end_font_list()
-        for child in self._children.values():
-            if child.pidfd is not None:
-                signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
-        for worker_id in list(self._children):
+        for child in self._children.living:
+            self._children.kill(child)
+        for worker_id in self._children.ids:
             self._release(worker_id)
         if self._world.private:
             return  # the mounts end with us

@@ -41,6 +41,7 @@ class Start:
         left_out: modules that are not to be imported although they are listed: they start threads.
         rehearse: draw each common figure kind once, in the pauses between orders.
         heap_memfd: move the heap into a memfd when all is loaded, where that can be done.
+        native_steps: have native code fork workers and make their system calls, where it was built.
         hot_pages: find out what drawing writes to, and have workers whose code draws copy that in bulk.
         chart_shortcuts: let matplotlib lay out each text once a pass, and write our PNGs in our own way.
         font_dirs: where an operator's fonts may be.
@@ -62,6 +63,7 @@ class Start:
     left_out: tuple[str, ...]
     rehearse: bool
     heap_memfd: bool
+    native_steps: bool
     hot_pages: bool
     chart_shortcuts: bool
     font_dirs: tuple[str, ...]
@@ -263,6 +265,7 @@ def _decode_start(fields: Fields) -> Start:
         left_out=fields.texts("left_out", count_max=1_000, chars_max=200),
         rehearse=fields.flag("rehearse"),
         heap_memfd=fields.flag("heap_memfd"),
+        native_steps=fields.flag("native_steps"),
         hot_pages=fields.flag("hot_pages"),
         chart_shortcuts=fields.flag("chart_shortcuts"),
         font_dirs=fields.texts("font_dirs", count_max=100, chars_max=4_096),

@@ -38,6 +38,12 @@ class PoolSettings:
         "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done.",
         choices=("auto", "off"),
     )
+    native_steps: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Let native code fork workers and make the system calls of their guard; auto: where it was built at installation.",
+        choices=("auto", "off"),
+    )
     hot_pages: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
         "choice",
         "auto",

@@ -118,6 +118,16 @@ class Steps:
         """What the last ``run`` put there; -1 where it did not come so far."""
         return self._places[place.index]
 
+    @property
+    def words(self) -> array[int]:
+        """All steps, as the native parts read them."""
+        return self._words
+
+    @property
+    def place_count(self) -> int:
+        """How many places there are."""
+        return len(self._places)
+
     def forget(self) -> None:
         """Before it runs again: no place has a value."""
         for index in range(len(self._places)):
@@ -150,3 +160,9 @@ def _native() -> tuple[_Run, str]:
 
 
 _run, NATIVE_PROBLEM = _native()
+
+
+def use_no_native_steps() -> None:
+    """Make them by ctypes from now on."""
+    global _run
+    _run = run_slowly
