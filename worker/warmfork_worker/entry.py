@@ -100,14 +100,14 @@ def settle(guard: Guard, work_dir: str, temp_dir: str) -> None:
     settle_for_code(guard, work_dir, temp_dir)
 
 
-def warm_up(slot: Slot) -> None:
+def warm_up(guard: Guard, slot: Slot) -> None:
     """In the template: what every worker runs, run until Python has specialized it and found its attributes.
 
     It writes what it learnt into code objects and caches, and a worker that learns it anew copies their pages.
     """
     for _ in range(_ROUNDS_TO_LEARN):
         randomness.reseed()
-        dry_run(slot)
+        dry_run(guard, slot)
 
 
 def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
@@ -128,7 +128,7 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         randomness.reseed()
         if not setup.settled:
             settle(setup.guard, slot.work_dir, slot.temp_dir)
-        dry_run(slot)
+        dry_run(setup.guard, slot)
         os.write(channel, READY)
         order = read_order(channel)
         if order is not None:

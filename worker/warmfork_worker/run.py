@@ -7,6 +7,7 @@ import atexit
 import builtins
 import contextlib
 import os
+import resource
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from warmfork.wire.values import unpack_variables
 from warmfork_worker import streams
 from warmfork_worker.figures import Rendering, render_open_figures
 from warmfork_worker.hot_pages import HotPages
+from warmfork_worker.kernel.rlimits import lower
 from warmfork_worker.namespace import FILE_NAME, make_main, presets
 from warmfork_worker.outcome import Outcome, clean_text, outcome_of, show_source, word_for
 from warmfork_worker.policy import Guard
@@ -42,13 +44,15 @@ def settle_for_code(guard: Guard, work_dir: str, temp_dir: str) -> None:
     guard.settle(work_dir=work_dir, temp_dir=temp_dir, presets=presets)
 
 
-def dry_run(slot: Slot) -> None:
+def dry_run(guard: Guard, slot: Slot) -> None:
     """While the worker waits: what any job touches, touched.
 
     Every page that parent and child share costs microseconds at its first write; a dry run pays for those that each
     job would meet between dispatch and report.
     """
-    exec(compile("print(end='')", FILE_NAME, "exec", dont_inherit=True), {"__builtins__": builtins})
+    guard.touch()
+    lower(resource.RLIMIT_CORE, 0, 0)  # what it is already
+    exec(compile("print(end='')", FILE_NAME, "exec", dont_inherit=True), make_main(builtins, {}))
     outcome = _finish(_OK, slot)
     rendering = render_open_figures(
         ("png",), work_dir=slot.work_dir, charts_max=0, chart_bytes_max=0, total_bytes_max=0

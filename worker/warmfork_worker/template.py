@@ -232,7 +232,7 @@ class Template:
         if places is not None:
             settle(self._setup.guard, places.work_dir, places.temp_dir)
             self._setup = replace(self._setup, settled=True)
-            warm_up(Slot(places.work_dir, places.temp_dir, -1))
+            warm_up(self._setup.guard, Slot(places.work_dir, places.temp_dir, -1))
         self._setup = replace(self._setup, address_max=self._setup.kernel_guard.address_max())
         gc.unfreeze()
         drop_needless_hooks()

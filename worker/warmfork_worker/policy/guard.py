@@ -94,7 +94,9 @@ class Guard:
         self._namespace.update(presets())
         self._files.enter(work_dir, temp_dir)
         install_user_modules(self._files, self._user_builtins)
-        # Written with what they hold already: the pages that ``enter`` writes to are this process's own from here on.
+
+    def touch(self) -> None:
+        """Write to what ``enter`` will, changing nothing: those pages are this process's own from here on."""
         plain = {name: self._namespace[name] for name in self._guarded_builtins["strict", False]}
         self._namespace.update(self._guarded_builtins["strict", False])
         self._namespace.update(plain)
