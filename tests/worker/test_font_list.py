@@ -57,7 +57,7 @@ def test_the_child_keeps_nothing_of_the_templates(monkeypatch: pytest.MonkeyPatc
     template: Any = Template.__new__(Template)
     template._start = SimpleNamespace(preload=(), left_out=(), font_dirs=())
     template._world = SimpleNamespace(active=lambda _layer: True)
-    template._link, template._children = ours, {1: SimpleNamespace(pidfd=worker_fd)}
+    template._link, template._children = ours, SimpleNamespace(living=[SimpleNamespace(pidfd=worker_fd)])
     template._wait_for_libraries(None)
     template._font_list._before()
     theirs.close()
