@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,31 +26,40 @@ def children_of(pid: int) -> set[int]:
 
 
 def stop_one_entering(client: Client, template: int) -> bool:
-    """Kill the idle worker and stop the one that follows; False when that was idle itself before it was stopped."""
+    """Kill the idle worker and stop the one that follows. True once the daemon has given that one up.
+
+    False when it was idle before it was stopped: entering takes some milliseconds, and so nothing here waits between
+    two looks.
+    """
     known = children_of(template)
     for pid in known:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: children_of(template) - known, "the next one is forked")
-    new = children_of(template) - known
+    due_s = time.monotonic() + 20
+    while not (new := children_of(template) - known):
+        assert time.monotonic() < due_s
     for pid in new:
         os.kill(pid, signal.SIGSTOP)
-    if client.status()["workers"]["by_state"].get("entering"):
-        return True
-    for pid in new:
+
+    def idle() -> bool:
+        return bool(client.status()["workers"]["by_state"].get("idle"))
+
+    wait_until(lambda: not new & children_of(template) or idle(), "it is given up, or was idle")
+    stopped_idle = new & children_of(template)
+    for pid in stopped_idle:
         os.kill(pid, signal.SIGCONT)
-    return False
+    return not stopped_idle
 
 
 def test_a_worker_that_hangs_while_it_enters_is_replaced(serve: Callable[..., Served]) -> None:
     """A worker that never becomes idle is given up after ``lifecycle.hang_s``, and does not take another's place for ever."""
-    served = serve(
-        "--pool-idle-workers", "1", "--pool-running-max", "1", "--no-template-rehearse", "--lifecycle-hang-s", "1"
-    )
+    lean = ("--pool-idle-workers", "1", "--pool-running-max", "1", "--pool-light", "off", "--no-template-rehearse")
+    served = serve(*lean, "--lifecycle-hang-s", "1")
     with served.client() as client:
         client.execute("print(1)")
+        wait_until(lambda: client.status()["templates"][0]["settled"], "it has settled")
         template = client.status()["template"]["pid"]
         wait_until(lambda: client.status()["templates"][0]["idle"] == 1, "its worker is idle")
-        wait_until(lambda: stop_one_entering(client, template), "a worker is stopped while it enters")
+        wait_until(lambda: stop_one_entering(client, template), "one is stopped while it enters, and given up", 60)
         assert "2\n" == client.execute("print(2)", deadline_s=15).stdout
 
 
