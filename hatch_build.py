@@ -1,4 +1,4 @@
-"""Builds the native parts, ``_heap``, ``kernel._steps`` and ``kernel._serve`` of ``warmfork_worker``, where there is a compiler.
+"""Builds the native parts of ``warmfork_worker`` (``_SOURCES``) where there is a compiler.
 
 An install without them works, and forks slower. A wheel gets them for the stable ABI of this platform, an editable install
 beside their sources.
@@ -18,7 +18,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _ROOT = Path("worker")
 _SOURCES = (
+    Path("warmfork_worker/_fresh.c"),
     Path("warmfork_worker/_heap.c"),
+    Path("warmfork_worker/_immortal.c"),
     Path("warmfork_worker/kernel/_steps.c"),
     Path("warmfork_worker/kernel/_serve.c"),
 )

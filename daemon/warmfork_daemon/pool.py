@@ -63,7 +63,7 @@ class WorkerPool:
         shortage: why no worker could be forked when it was tried last; empty since one has become idle.
         settling: the template does not obey for a while, and need not.
         settled: it has rehearsed; its workers start warm.
-        heap_bytes, heap_detail: of the settled template's heap that lie in a memfd, and what is to be said about it.
+        as_settled: what the template told when it had settled.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class WorkerPool:
         self.forks = 0
         self.shortage = ""
         self.settling = self.settled = False
-        self.heap_bytes, self.heap_detail = 0, ""
+        self.as_settled = control.Settled()
 
     def slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
@@ -204,17 +204,16 @@ class WorkerPool:
     def _on_ready(self, record: control.Ready) -> None:
         self._backoff.reset()
         self.settling = self.settled = False
-        self.heap_bytes, self.heap_detail = 0, ""
+        self.as_settled = control.Settled()
         self.advance(GenerationEvent.CAME_UP)
         self._events.ready(self)
         self.replenish()
 
     def _on_settled(self, record: control.Settled) -> None:
         """From now on workers start warm: each that comes takes the place of one that was forked before."""
-        failed = ",".join(record.failed)
-        log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, heap=record.heap_detail))
-        self.settled = True
-        self.heap_bytes, self.heap_detail = record.heap_bytes, record.heap_detail
+        failed, took = ",".join(record.failed), {measure.name: measure.detail for measure in record.measures}
+        log.info("template settled", extra=told(template=self.spec.name, not_rehearsed=failed, **took))
+        self.settled, self.as_settled = True, record
         self.roster.mark_cold()
         self.replenish_later(self._config.pool.fork_delay_ms / 1000)
         self._events.idle()

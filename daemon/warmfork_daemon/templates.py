@@ -111,6 +111,8 @@ def start_order(spec: TemplateSpec, config: Config, slots_dir: Path, left_out: S
         left_out=tuple(left_out),
         rehearse=spec.rehearse,
         heap_memfd=config.pool.heap_memfd == "auto",
+        immortal_objects=config.pool.immortal_objects == "auto",
+        fresh_memory=config.pool.fresh_memory == "auto",
         native_steps=config.pool.native_steps == "auto",
         hot_pages=config.pool.hot_pages == "auto",
         chart_shortcuts=config.pool.chart_shortcuts == "auto",

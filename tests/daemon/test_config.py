@@ -117,6 +117,8 @@ def _another_value(row: Any) -> tuple[Any, str]:
         "log.level": "debug",
         "log.format": "json",
         "pool.heap_memfd": "off",
+        "pool.immortal_objects": "off",
+        "pool.fresh_memory": "off",
         "pool.native_steps": "off",
         "pool.light": "off",
         "pool.hot_pages": "off",

@@ -13,7 +13,7 @@ import matplotlib.units
 import numpy as np
 import pytest
 
-from warmfork_worker import rehearsal
+from warmfork_worker import rehearsal, rehearsed_tables
 from warmfork_worker.rehearsal import KINDS, rehearse
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph")
@@ -93,3 +93,12 @@ def test_without_seaborn_only_its_kinds_fail(monkeypatch: pytest.MonkeyPatch) ->
     wanted = {name: KINDS[name] for name in ("heatmap", "lines", "statistics")}
     monkeypatch.setattr(rehearsal, "KINDS", wanted)
     assert ("heatmap", "statistics") == rehearse()
+
+
+def test_no_tables_where_pandas_would_start_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has found a library that computes in threads, none of it is called."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError):
+        rehearsed_tables.tables()
+    monkeypatch.setitem(sys.modules, "pyarrow", object())
+    rehearsed_tables.tables()

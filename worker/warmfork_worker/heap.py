@@ -6,7 +6,6 @@ has none: then, and wherever something else stands in the way, the heap stays wh
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ _GAP_PAGES: Final = 32
 """Fewer untouched pages than this between two touched ones move with them: memory, once, for a mapping less in each fork."""
 _MAPPINGS_LEFT: Final = 4_096
 """What a worker needs to map for itself."""
-_LARGER_THAN_PIECES_BYTES: Final = 120_000
-"""As large as a block can be that malloc does not map by itself, so that it looks at all that are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +86,6 @@ class Heap:
         finally:
             _close(self._fds)
         return HeapReport(moved["bytes"], _describe(moved), tuple(moved["ranges"]), moved["digests"])
-
-
-def tidy_free_memory() -> None:
-    """Let malloc(3) sort its free pieces now, once: each worker would, at its first allocation, and write to all of them."""
-    libc = ctypes.CDLL(None)
-    libc.malloc.restype = ctypes.c_void_p
-    libc.free.argtypes = [ctypes.c_void_p]
-    if hasattr(libc, "malloc_trim"):  # glibc's, which first joins pieces that lie side by side
-        libc.malloc_trim(0)
-        libc.free(libc.malloc(_LARGER_THAN_PIECES_BYTES))
 
 
 def _close(fds: list[int] | tuple[int, ...]) -> None:

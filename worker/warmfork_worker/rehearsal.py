@@ -1,4 +1,7 @@
-"""Draws one figure of each common kind in the template, so that glyphs, fonts and lazy imports are paid for once."""
+"""Draws one figure of each common kind in the template, so that glyphs, fonts and lazy imports are paid for once.
+
+Tables and arrays, too: see ``rehearsed_tables``.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
+from warmfork_worker import rehearsed_tables
+
 
 class Rehearsal:
-    """Draws each kind as PNG, some as SVG and PDF too, one picture a step, and leaves everything as it was found.
+    """Draws each kind as PNG, some as SVG and PDF too, one a step, and leaves everything as it was found.
 
     Restored after each step: rcParams, open figures and the current one, the states of ``random`` and ``numpy.random``,
     warning filters, unit converters.
@@ -34,7 +39,9 @@ class Rehearsal:
             with _everything_restored() as plt:
                 # A tight box draws twice; what it needs beyond a plain one is warm after the kinds in all formats.
                 tight = KINDS[name][1] == _ALL
-                draw(plt).savefig(io.BytesIO(), format=kind, bbox_inches="tight" if tight else None)
+                figure = draw(plt)
+                if kind:
+                    figure.savefig(io.BytesIO(), format=kind, bbox_inches="tight" if tight else None)
         except Exception:  # A library that is missing or changed costs speed, no more.
             if name not in self.failed:
                 self.failed.append(name)
@@ -193,6 +200,7 @@ def _statistics(plt: Any) -> Any:
 
 _ALL: Final = ("png", "svg", "pdf")
 _PNG: Final = ("png",)
+_NO_PICTURE: Final = ("",)
 
 KINDS: Final[dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]]] = {
     "lines": (_lines, _PNG),
@@ -208,4 +216,6 @@ KINDS: Final[dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]]] = {
     "polar": (_polar, _PNG),
     "heatmap": (_heatmap, _PNG),
     "statistics": (_statistics, _PNG),
+    "arrays": (lambda _: rehearsed_tables.arrays(), _NO_PICTURE),
+    "tables": (lambda _: rehearsed_tables.tables(), _NO_PICTURE),
 }

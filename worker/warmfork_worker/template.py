@@ -29,8 +29,10 @@ from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_e
 from warmfork_worker.font_list import FontList
 from warmfork_worker.fonts import FontReport
 from warmfork_worker.forking import drop_needless_hooks
-from warmfork_worker.heap import Heap, tidy_free_memory
+from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
+from warmfork_worker.heap import Heap
 from warmfork_worker.hot_pages import Learner, can_populate
+from warmfork_worker.immortal import make_immortal
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
@@ -237,11 +239,18 @@ class Template:
         gc.unfreeze()
         drop_needless_hooks()
         gc.collect()
+        immortal = make_immortal(wanted=self._start.immortal_objects)
         gc.freeze()
         tidy_free_memory()
+        fresh = use_up_free_memory(wanted=self._start.fresh_memory)
         heap = self._heap.move()
         self._heap_bytes = heap.moved_bytes
-        self._settled = settled = control.Settled(failed, heap.moved_bytes, heap.detail)
+        took = (
+            control.Measure("heap", heap.moved_bytes, heap.detail),
+            control.Measure("immortal", immortal.objects, immortal.detail),
+            control.Measure("fresh", fresh.taken_bytes, fresh.detail),
+        )
+        self._settled = settled = control.Settled(failed, took)
         if self._start.hot_pages and "matplotlib.figure" in sys.modules and can_populate():
             with contextlib.suppress(OSError):  # no child to be had: faults come one by one
                 self._learner = Learner(self._close_inherited)

@@ -84,13 +84,13 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
             found["limits"] = dict(hello.limits)
             status = _settled(client)
             found["guard"] = status["guard"]
-            heaps = {one["name"]: one.get("heap", {}) for one in status.get("templates", [])}
+            told = {one["name"]: one for one in status.get("templates", [])}
             found["templates"] = [
                 {
                     "name": template.name,
                     "python": template.python,
                     "chinese_font": template.font,
-                    "heap": heaps.get(template.name, {}),
+                    **{part: told.get(template.name, {}).get(part, {}) for part in ("heap", "immortal", "fresh")},
                     "libraries": {item.name: item.version or item.error for item in template.libraries},
                 }
                 for template in hello.templates
@@ -172,6 +172,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"template {template['name']}: Python {template['python']}, Chinese font {template['chinese_font'] or 'none'}"
         yield f"  {', '.join(libraries)}"
         yield f"  heap: {_heap(template.get('heap', {}))}"
+        yield f"  reference counts: {_immortal(template.get('immortal', {}))}"
+        yield f"  free memory: {_fresh(template.get('fresh', {}))}"
     if found["limits"]:
         yield ""
         yield "limits of a job"
@@ -190,6 +192,20 @@ def _heap(heap: Mapping[str, Any]) -> str:
     if heap.get("moved_bytes"):
         return f"{detail} out of the page tables; forks are cheap"
     return f"stays in the page tables, so forks cost more: {detail or 'the template has not settled yet'}"
+
+
+def _immortal(immortal: Mapping[str, Any]) -> str:
+    detail = immortal.get("detail", "")
+    if immortal.get("objects"):
+        return f"{detail} have none; workers copy less"
+    return f"kept, so jobs cost more: {detail or 'the template has not settled yet'}"
+
+
+def _fresh(fresh: Mapping[str, Any]) -> str:
+    detail = fresh.get("detail", "")
+    if fresh.get("taken_bytes"):
+        return f"{detail}; workers allocate in memory of their own"
+    return f"shared, so jobs cost more: {detail or 'the template has not settled yet'}"
 
 
 def _state(layer: Mapping[str, Any]) -> str:

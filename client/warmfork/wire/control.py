@@ -41,6 +41,8 @@ class Start:
         left_out: modules that are not to be imported although they are listed: they start threads.
         rehearse: draw each common figure kind once, in the pauses between orders.
         heap_memfd: move the heap into a memfd when all is loaded, where that can be done.
+        immortal_objects: let what the template holds be counted no more, where its Python can.
+        fresh_memory: have workers allocate where nothing of the template lies.
         native_steps: have native code fork workers and make their system calls, where it was built.
         hot_pages: find out what drawing writes to, and have workers whose code draws copy that in bulk.
         chart_shortcuts: let matplotlib lay out each text once a pass, and write our PNGs in our own way.
@@ -63,6 +65,8 @@ class Start:
     left_out: tuple[str, ...]
     rehearse: bool
     heap_memfd: bool
+    immortal_objects: bool
+    fresh_memory: bool
     native_steps: bool
     hot_pages: bool
     chart_shortcuts: bool
@@ -133,18 +137,38 @@ class Settling:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Something that a template did, when it settled, to make later workers cheaper.
+
+    Attributes:
+        name: one of ``MEASURES``.
+        amount: bytes of the heap in a memfd, objects that are counted no more, bytes of free memory used up; 0: not done.
+        detail: so much, or why not.
+    """
+
+    name: str
+    amount: int
+    detail: str
+
+
+MEASURES: Final = ("heap", "immortal", "fresh")
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The template will not change any more: it has rehearsed, and workers that it forks from now on start warm.
 
     Attributes:
         failed: kinds of figures that could not be rehearsed.
-        heap_bytes: of its heap that lie in a memfd from now on: what later workers read of it is in their shared memory.
-        heap_detail: what was moved there, or why nothing was.
+        measures: that it took.
     """
 
-    failed: tuple[str, ...]
-    heap_bytes: int
-    heap_detail: str
+    failed: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+    def measure(self, name: str) -> Measure:
+        """The one of this name; one without an amount and a detail where there is none."""
+        return next((measure for measure in self.measures if measure.name == name), Measure(name, 0, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +289,8 @@ def _decode_start(fields: Fields) -> Start:
         left_out=fields.texts("left_out", count_max=1_000, chars_max=200),
         rehearse=fields.flag("rehearse"),
         heap_memfd=fields.flag("heap_memfd"),
+        immortal_objects=fields.flag("immortal_objects"),
+        fresh_memory=fields.flag("fresh_memory"),
         native_steps=fields.flag("native_steps"),
         hot_pages=fields.flag("hot_pages"),
         chart_shortcuts=fields.flag("chart_shortcuts"),
@@ -293,15 +319,19 @@ def _decode_ready(fields: Fields) -> Ready:
     return Ready(decode_template(dict(fields.mapping("template"))), fields.integer("pid", 1, _PID_MAX), layers)
 
 
+def _decode_settled(fields: Fields) -> Settled:
+    measures = tuple(
+        Measure(item.word("name", MEASURES), item.integer("amount", 0, 1 << 62), item.text("detail", chars_max=2_000))
+        for item in (Fields(entry, "measure") for entry in fields.items("measures", count_max=len(MEASURES)))
+    )
+    return Settled(fields.texts("failed", count_max=100, chars_max=200), measures)
+
+
 _DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
     "Start": _decode_start,
     "Ready": _decode_ready,
     "Settling": lambda _: Settling(),
-    "Settled": lambda fields: Settled(
-        fields.texts("failed", count_max=100, chars_max=200),
-        fields.integer("heap_bytes", 0, 1 << 62),
-        fields.text("heap_detail", chars_max=2_000),
-    ),
+    "Settled": _decode_settled,
     "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
     "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),
 }

@@ -38,6 +38,19 @@ class PoolSettings:
         "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done.",
         choices=("auto", "off"),
     )
+    immortal_objects: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Let what a template holds be counted no more, so that workers copy less of its memory; auto: from Python 3.12 on.",
+        choices=("auto", "off"),
+    )
+    fresh_memory: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
+        "choice",
+        "auto",
+        "Use up what a template has free, so that workers allocate in memory of their own; auto: where this was built at"
+        " installation.",
+        choices=("auto", "off"),
+    )
     native_steps: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
         "choice",
         "auto",

@@ -1,6 +1,8 @@
-"""What light workers buy: jobs a second and CPU of a T job, with them and without, in alternating rounds on one machine.
+"""What a switch of the configuration buys: jobs a second and CPU of a T job, with it and without, in alternating rounds.
 
-PYTHONPATH=client:daemon:worker python bench/light.py [ROUNDS [JOBS]]
+PYTHONPATH=client:daemon:worker python bench/switch.py [SETTING [ROUNDS [JOBS]]]
+
+A setting is one of the kind auto or off, such as ``pool.light``, which it is by default.
 """
 
 from __future__ import annotations
@@ -84,19 +86,19 @@ def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, flo
     return callers * jobs / seconds, 1000 * sum(templates) / total, 1000 * own / total
 
 
-def main(rounds: int = 3, jobs: int = 300) -> None:
-    """Print a line for each round, setting and number of callers."""
-    daemons = {light: EmbeddedDaemon(settings={"pool.light": light}) for light in ("auto", "off")}
+def main(setting: str = "pool.light", rounds: str = "3", jobs: str = "300") -> None:
+    """Print a line for each round, value of the setting and number of callers."""
+    daemons = {value: EmbeddedDaemon(settings={setting: value}) for value in ("auto", "off")}
     try:
         for daemon in daemons.values():
             daemon.start()
             await_rest(daemon)
-        for _ in range(rounds):
-            for light, daemon in daemons.items():
+        for _ in range(int(rounds)):
+            for value, daemon in daemons.items():
                 for callers in (1, 4):
-                    rate, workers_ms, daemon_ms = measure(daemon, callers, jobs)
+                    rate, workers_ms, daemon_ms = measure(daemon, callers, int(jobs))
                     print(
-                        f"light={light:4} callers={callers} {rate:6.0f} jobs/s, CPU of a job: template and workers "
+                        f"{setting}={value:4} callers={callers} {rate:6.0f} jobs/s, CPU of a job: template and workers "
                         f"{workers_ms:5.2f} ms, daemon {daemon_ms:5.2f} ms; load {os.getloadavg()[0]:.1f}",
                         flush=True,
                     )
@@ -106,4 +108,4 @@ def main(rounds: int = 3, jobs: int = 300) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*sys.argv[1:])
