@@ -1,45 +1,71 @@
-"""What a switch of the configuration buys: jobs a second and CPU of a T job, with it and without, in alternating rounds.
+"""What a switch of the configuration buys: jobs a second, CPU and page faults of a job, with it and without, in turns.
 
-PYTHONPATH=client:daemon:worker python bench/switch.py [SETTING [ROUNDS [JOBS]]]
+PYTHONPATH=client:daemon:worker python bench/switch.py [SETTING [WORKLOADS [ROUNDS [JOBS]]]]
 
-A setting is one of the kind auto or off, such as ``pool.light``, which it is by default.
+SETTING is one of the kind auto or off, ``pool.light`` by default; WORKLOADS are letters as of ``bench.suite``, T by default;
+JOBS is how many of the cheap ones a caller has, a tenth of it for the others. Lines are medians of the rounds, with all of
+them in brackets.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import statistics
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from warmfork import Client
+from warmfork.cli.bench_workloads import ALL, Workload
 from warmfork.embedding import EmbeddedDaemon
 
-CODE = "print(1+1)"
+CALLERS = (1, 4)
+CHEAP = "TN"
 WARM_UP = 3
 WAIT_S = 60.0
 """Longer than any wait here takes: for a daemon to come to rest, for callers to have warmed up."""
+REST_S = 0.2
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process and of its reaped children, by the kernel's count."""
+@dataclass(frozen=True)
+class Spent:
+    """By a process and its reaped children: CPU seconds, minor page faults."""
+
+    cpu_s: float
+    faults: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one job, but the rate, which is of all callers together: jobs a second, CPU milliseconds, page faults."""
+
+    rate: float
+    workers_ms: float
+    daemon_ms: float
+    faults: float
+
+
+def spent(pid: int) -> Spent:
+    """By the kernel's count."""
     with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS_PER_S
+        fields = list(map(int, stat.read().rpartition(")")[2].split()[1:]))
+    return Spent(sum(fields[10:14]) / _TICKS_PER_S, fields[6] + fields[7])
 
 
-def call(address: str, key: bytes, jobs: int, barrier: Any, spans: Any) -> None:
+def call(address: str, key: bytes, workload: Workload, jobs: int, barrier: Any, spans: Any) -> None:
     """One caller, in a process of its own."""
     try:
         with Client(address, key=key) as client:
             for _ in range(WARM_UP):
-                client.execute(CODE)
+                client.execute(workload.code, formats=workload.formats)
             barrier.wait(WAIT_S)
             began_s = time.perf_counter()
             for _ in range(jobs):
-                if not client.execute(CODE).ok:
+                if not client.execute(workload.code, formats=workload.formats).ok:
                     raise RuntimeError("a job did not end well")
             spans.put((began_s, time.perf_counter()))
     except Exception as problem:
@@ -57,8 +83,8 @@ def await_rest(daemon: EmbeddedDaemon) -> None:
             time.sleep(0.1)
 
 
-def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, float, float]:
-    """Jobs a second, and milliseconds of CPU of a job: templates with workers, and the daemon.
+def measure(daemon: EmbeddedDaemon, workload: Workload, callers: int, jobs: int) -> Cost:
+    """The cost of a job of this workload.
 
     Raises:
         RuntimeError: a caller failed.
@@ -68,9 +94,10 @@ def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, flo
     pids = [int(status["pid"]), *(int(row["pid"]) for row in status["templates"])]
     context = multiprocessing.get_context("fork")
     barrier, spans = context.Barrier(callers), context.Queue()
-    before = list(map(cpu_s, pids))
+    before = list(map(spent, pids))
     processes = [
-        context.Process(target=call, args=(daemon.address, daemon.key, jobs, barrier, spans)) for _ in range(callers)
+        context.Process(target=call, args=(daemon.address, daemon.key, workload, jobs, barrier, spans))
+        for _ in range(callers)
     ]
     for process in processes:
         process.start()
@@ -79,29 +106,45 @@ def measure(daemon: EmbeddedDaemon, callers: int, jobs: int) -> tuple[float, flo
         process.join()
     if failed := [told for told in seen if isinstance(told, str)]:
         raise RuntimeError("; ".join(failed))
-    time.sleep(0.2)  # the last workers are reaped
-    own, *templates = (after - earlier for after, earlier in zip(map(cpu_s, pids), before, strict=True))
+    time.sleep(REST_S)  # the last workers are reaped
+    own, *templates = list(zip(before, map(spent, pids), strict=True))
     total = callers * (jobs + WARM_UP)
-    seconds = max(end for _, end in seen) - min(begin for begin, _ in seen)
-    return callers * jobs / seconds, 1000 * sum(templates) / total, 1000 * own / total
+    return Cost(
+        callers * jobs / (max(end for _, end in seen) - min(begin for begin, _ in seen)),
+        1000 * sum(after.cpu_s - earlier.cpu_s for earlier, after in templates) / total,
+        1000 * (own[1].cpu_s - own[0].cpu_s) / total,
+        sum(after.faults - earlier.faults for earlier, after in templates) / total,
+    )
 
 
-def main(setting: str = "pool.light", rounds: str = "3", jobs: str = "300") -> None:
-    """Print a line for each round, value of the setting and number of callers."""
+def tell(costs: Sequence[Cost]) -> str:
+    """Medians, and each round's CPU."""
+    of = {name: statistics.median(getattr(cost, name) for cost in costs) for name in vars(costs[0])}
+    rounds = ", ".join(f"{cost.workers_ms:.2f}" for cost in costs)
+    return (
+        f"{of['rate']:6.1f} jobs/s, CPU of a job: template and workers {of['workers_ms']:6.2f} ms ({rounds}), "
+        f"daemon {of['daemon_ms']:5.2f} ms; {of['faults']:6.0f} faults"
+    )
+
+
+def main(setting: str = "pool.light", letters: str = "T", rounds: str = "3", jobs: str = "300") -> None:
+    """Print a line for each workload, number of callers and value of the setting."""
     daemons = {value: EmbeddedDaemon(settings={setting: value}) for value in ("auto", "off")}
+    print(f"Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
     try:
         for daemon in daemons.values():
             daemon.start()
             await_rest(daemon)
-        for _ in range(int(rounds)):
-            for value, daemon in daemons.items():
-                for callers in (1, 4):
-                    rate, workers_ms, daemon_ms = measure(daemon, callers, int(jobs))
-                    print(
-                        f"{setting}={value:4} callers={callers} {rate:6.0f} jobs/s, CPU of a job: template and workers "
-                        f"{workers_ms:5.2f} ms, daemon {daemon_ms:5.2f} ms; load {os.getloadavg()[0]:.1f}",
-                        flush=True,
-                    )
+        for letter in letters:
+            of_caller = int(jobs) if letter in CHEAP else max(1, int(jobs) // 10)
+            costs: dict[tuple[int, str], list[Cost]] = {}
+            for _ in range(int(rounds)):
+                for callers in CALLERS:
+                    for value, daemon in daemons.items():
+                        cost = measure(daemon, ALL[letter], callers, of_caller)
+                        costs.setdefault((callers, value), []).append(cost)
+            for (callers, value), found in costs.items():
+                print(f"{letter} {setting}={value:4} callers={callers} {tell(found)}", flush=True)
     finally:
         for daemon in daemons.values():
             daemon.stop()
