@@ -7,10 +7,10 @@ guard, verdicts, a log.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,8 +23,8 @@ from bench.suite import job
 from bench.suite.systems import RELAY, ROOT, Done, WrongAnswer, check, child_environment
 from bench.suite.workloads import Workload
 
-_READ_BYTES: Final = 1 << 16
-_ANSWER_MS: Final = 30_000
+READ_BYTES: Final = 1 << 16
+ANSWER_MS: Final = 30_000
 
 
 class Relay:
@@ -56,7 +56,7 @@ class Relay:
 
     def _ask(self, code: str) -> str:
         self._socket.send(code.encode())
-        if not self._socket.poll(_ANSWER_MS):
+        if not self._socket.poll(ANSWER_MS):
             raise WrongAnswer(f"{self.name}: no answer")
         return self._socket.recv().decode()
 
@@ -73,46 +73,64 @@ def serve(address: str) -> NoReturn:
     ours, theirs = socket.socketpair()
     if os.fork() == 0:  # before there is a thread of ZeroMQ's
         ours.close()
-        _fork_on_demand(theirs)
+        _load_and_fork(theirs)
     theirs.close()
     context: Any = zmq.Context()
     router = context.socket(zmq.ROUTER)
     router.bind(address)
-    channel = _next_child(ours)
+    channel = next_child(ours)
     while True:
         routing_id, code = router.recv_multipart()
         channel.sendall(code)
-        router.send_multipart([routing_id, channel.recv(_READ_BYTES)])
+        router.send_multipart([routing_id, channel.recv(READ_BYTES)])
         channel.close()
-        channel = _next_child(ours)
+        channel = next_child(ours)
 
 
-def _next_child(forker: socket.socket) -> socket.socket:
+def next_child(forker: socket.socket) -> socket.socket:
+    """Have one forked; our end of its channel."""
     ours, theirs = socket.socketpair()
     with theirs:
         socket.send_fds(forker, [b"F"], [theirs.fileno()])
     return ours
 
 
-def _fork_on_demand(orders: socket.socket) -> NoReturn:
+def _load_and_fork(orders: socket.socket) -> NoReturn:
     job.load_libraries()
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a child ended
+    fork_on_demand(orders)
+
+
+def fork_on_demand(orders: socket.socket, warm_up: str = "", *, leaves_late: bool = False) -> NoReturn:
+    """Fork a child for each packet with a descriptor in it, until the socket ends.
+
+    Args:
+        warm_up: what each child runs before it waits for its job.
+        leaves_late: a child leaves when its channel is closed, not when it has answered: leaving takes a processor.
+    """
     while True:
         packet, fds, _, _ = socket.recv_fds(orders, 1, 1)
         if not packet:
             os._exit(0)
         if os.fork() == 0:
-            _run_one(socket.socket(fileno=fds[0]))
+            _run_one(socket.socket(fileno=fds[0]), warm_up, leaves_late=leaves_late)
         os.close(fds[0])
+        # By name: the CPU time of a child that nobody waits for is in no sum.
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
-def _run_one(channel: socket.socket) -> NoReturn:
-    code = channel.recv(_READ_BYTES)
+def _run_one(channel: socket.socket, warm_up: str, *, leaves_late: bool) -> NoReturn:
+    if warm_up:
+        job.run_job(warm_up, ())
+    code = channel.recv(READ_BYTES)
     if code:
         stdout, _ = job.run_job(code.decode(), ())
         channel.sendall(stdout.encode() or b"\n")
+        if leaves_late:
+            channel.recv(1)
     os._exit(0)
 
 
