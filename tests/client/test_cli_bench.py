@@ -203,3 +203,10 @@ def test_refused_jobs_are_counted_and_not_timed() -> None:
     assert 1 == level.outcomes["rejected"]
     assert 1 == level.outcomes["wrong answer"]
     assert 0 < level.outcomes["ok"] == len(level.taken_s) == len(level.phases_s["run"])
+
+
+def test_every_phase_has_a_colour_of_its_own() -> None:
+    """And every system of the suite in bench/, of which there are ten."""
+    from warmfork.cli.bench_plots import COLORS
+
+    assert len(set(COLORS)) == len(COLORS) >= 10

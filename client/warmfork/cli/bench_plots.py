@@ -12,7 +12,11 @@ from matplotlib.figure import Figure
 
 from warmfork.cli.bench_stats import milliseconds, steps
 
-_COLORS: Final = ("#0b6e99", "#d1603d", "#5b8c3e", "#8a5aa8", "#b8860b", "#444444", "#c2518c", "#2a9d8f", "#7f8fa6")
+COLORS: Final = (
+    *("#0b6e99", "#d1603d", "#5b8c3e", "#8a5aa8", "#b8860b", "#444444", "#c2518c", "#2a9d8f", "#7f8fa6"),
+    *("#9ccc65", "#6d4c41"),
+)
+"""At least as many as a job has phases, and a suite systems: none may stand for two."""
 _DPI: Final = 130
 _SPREAD_LINEAR: Final = 20
 """Rates further apart than this many times stand on a logarithmic axis."""
@@ -100,7 +104,7 @@ def draw_phases(path: Path, title: str, phases_s: Mapping[str, Mapping[str, floa
 
 
 def _cycle(count: int) -> list[str]:
-    return [_COLORS[number % len(_COLORS)] for number in range(count)]
+    return [COLORS[number % len(COLORS)] for number in range(count)]
 
 
 def _blank(title: str, size: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -1,0 +1,54 @@
+"""Uncounted objects and fresh memory on and off: the status says which, and jobs cannot tell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.support import wait_until
+
+from warmfork import Client, embedded
+
+UNCOUNTED = sys.version_info >= (3, 12)  # PEP 683
+CODE = """
+import weakref
+frame = pd.DataFrame({"a": range(5), "b": list("xyxyx")})
+class Seen: pass
+seen = Seen()
+gone = weakref.ref(seen)
+del seen
+print(gone(), frame.groupby("b")["a"].sum().to_dict(), sys.getrefcount([]) <= 2, np.arange(3).sum())
+plt.plot(frame["a"])
+"""
+
+
+@pytest.fixture(scope="module", params=["auto", "off"])
+def settled(request: pytest.FixtureRequest) -> Iterator[tuple[str, Client]]:
+    """A private daemon whose workers come from a settled template, with the setting that both measures have."""
+    settings = {"pool.immortal_objects": request.param, "pool.fresh_memory": request.param}
+    with embedded(workers=2, settings=settings) as client:
+        wait_until(lambda: all(one["settled"] for one in client.status()["templates"]), "they settle", 60)
+        yield request.param, client
+
+
+def test_the_status_says_what_was_done(settled: tuple[str, Client]) -> None:
+    """Of each template: how much, or why not."""
+    how, client = settled
+    for template in client.status()["templates"]:
+        immortal, fresh = template["immortal"], template["fresh"]
+        if how == "off":
+            assert {"objects": 0, "detail": "switched off (pool.immortal_objects)"} == immortal
+            assert {"taken_bytes": 0, "detail": "switched off (pool.fresh_memory)"} == fresh
+        elif "not built" not in fresh["detail"]:
+            assert 100 << 10 < fresh["taken_bytes"] < 64 << 20
+            assert (immortal["objects"] > 50_000) == UNCOUNTED
+
+
+def test_jobs_cannot_tell(settled: tuple[str, Client]) -> None:
+    """What a job makes is counted and freed; libraries work; a chart is the same one."""
+    _, client = settled
+    results: list[Any] = [client.execute("import sys\n" + CODE) for _ in range(6)]
+    assert {"None {'x': 6, 'y': 4} True 3\n"} == {result.stdout for result in results}
+    assert 1 == len({result.charts[0].data for result in results})
