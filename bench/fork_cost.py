@@ -7,7 +7,7 @@ child, anonymous memory that the child starts with. Medians; ratios are of the s
 loaded nothing. Accepted: memfd with 1 GB more costs at most 1.2 x memfd with nothing more.
 
 Kinds: ``small`` bytes objects of 200 bytes; ``blocks`` numpy arrays of 400 kB (small pages); ``arrays`` of 16 MB, for which
-numpy asks for huge pages and which stay where they are, but for their small edges.
+numpy asks for huge pages; these move, too, where the kernel makes pages of the file huge again (MADV_COLLAPSE, Linux 6.1).
 
 Without ``--megabytes``, small ones are measured with 256, 1024 and 2048 MB and the others with 1024. One kind is measured after
 the other, beside the processes with nothing more, so that 7 GB at most are in use at a time.

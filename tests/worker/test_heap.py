@@ -201,20 +201,50 @@ in_child(lambda: print(Heap(wanted=True).move().detail, flush=True))
     assert "it was moved before\n" * 3 == out
 
 
-def test_big_arrays_on_huge_pages_are_left_alone() -> None:
-    """Memory that the kernel backs with huge pages stays where it is."""
-    out = run("""
+HUGE = """
+def in_kib(name):
+    return sum(map(int, re.findall(name + r":\\s+(\\d+)", open("/proc/self/smaps").read())))
 block = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 block.madvise(mmap.MADV_HUGEPAGE)
-block[:] = b"x" * len(block)
+block[:] = bytes(range(1, 129)) * (len(block) // 128)
 address = ctypes.addressof(ctypes.c_char.from_buffer(block)) + (32 << 20)
-huge = sum(map(int, re.findall(r"AnonHugePages:\\s+(\\d+)", open("/proc/self/smaps").read()))) >= 48 << 10
-report = Heap(wanted=True).move()
-print(huge, any(first <= address < last for first, last in report.ranges), "huge pages stay" in report.detail)
+huge = in_kib("AnonHugePages") >= 48 << 10
+report = Heap(wanted=True).move(compare=True)
+moved = any(first <= address < last for first, last in report.ranges)
+if not huge or "huge pages stay" in report.detail:
+    print("no huge pages to be had" if not huge else "this kernel cannot make pages of a file huge")
+    sys.exit()
+"""
+
+
+def test_big_arrays_on_huge_pages_stay_on_huge_pages() -> None:
+    """They move, byte for byte, and the file's pages are huge in their place: a child reads them with few faults."""
+    out = run(f"""{HUGE}
+def read():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert sum(block[::4096]) == len(block) // 4096
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 300, resource.getrusage(resource.RUSAGE_SELF)
+import resource
+print(moved, report.digests[0] == report.digests[1], "of it on huge pages" in report.detail, "any more" in report.detail)
+print(in_kib("AnonHugePages") < 8 << 10, in_kib("ShmemPmdMapped") >= 48 << 10, in_child(read))
 """)
-    if out.startswith("False"):
-        pytest.skip("this machine gave no huge pages")
-    assert "True False True\n" == out
+    if "huge" in out.splitlines()[0]:
+        pytest.skip(out.strip())
+    assert "True True True False\nTrue True 0\n" == out
+
+
+def test_a_write_to_a_huge_page_is_the_childs_own() -> None:
+    """It copies one small page; the parent, another child and the pages around it see nothing of it."""
+    out = run(f"""{HUGE}
+before = block[:]
+def write():
+    block[32 << 20] = 0
+    assert block[: 32 << 20] == before[: 32 << 20] and block[(32 << 20) + 1 :] == before[(32 << 20) + 1 :]
+print(in_child(write), block[:] == before, in_child(lambda: os._exit(block[:] != before)))
+""")
+    if "huge" in out.splitlines()[0]:
+        pytest.skip(out.strip())
+    assert "0 True 0\n" == out
 
 
 def test_what_must_not_move_stays() -> None:

@@ -53,6 +53,10 @@ typedef struct {
 #define SCAN_PAGEMAP _IOWR('f', 16, ScanArguments)
 static const uint64_t SCAN_HUGE = 1 << 6;
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* <linux/mman.h> of Linux 6.1 */
+#endif
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -63,6 +67,9 @@ enum {
     WINDOW_BYTES = 65536,      /* of smaps */
     WINDOW_PAGES = 8192,       /* of pagemap */
     HUGE_RANGES_MAX = 64,      /* in a window; a huge page has 512 pages or more, so fewer fit */
+    MOVED_HUGE_MAX = 8192,     /* ranges of huge pages that move; what lies in later ones stays */
+    HUGE_BYTES = 1 << 21,      /* where a page has SMALL_BYTES, on x86-64 and on arm64 */
+    SMALL_BYTES = 1 << 12,
     KERNEL_SIGSET_BYTES = 8,
     LINE_BYTES_MAX = 8192,     /* of smaps; PATH_MAX escaped, and a header before it */
 };
@@ -92,11 +99,14 @@ typedef struct {
     Run runs[RUNS_MAX];
     uint64_t pages[WINDOW_PAGES];
     ScanRange huge[HUGE_RANGES_MAX];
+    Run moved_huge[MOVED_HUGE_MAX]; /* ascending, as runs are */
+    size_t moved_huge_count;
+    int can_collapse;
     char window[WINDOW_BYTES + LINE_BYTES_MAX];
     size_t region_count, run_count;
     uintptr_t page_bytes, gap_pages;
     uintptr_t kept_start[3], kept_end[3]; /* never moved: stack frame, thread control block, rseq area */
-    uint64_t left_huge_bytes;
+    uint64_t left_huge_bytes, huge_bytes, split_bytes; /* huge pages: stayed; moved, and are huge; are so no more */
     uint64_t moved_bytes, moved_runs;
     int compare; /* for tests: whether to digest what moves, before and after */
     uint64_t digest_before, digest_after;
@@ -282,7 +292,8 @@ static int add_run(Work *work, const Region *region, uintptr_t start, uintptr_t 
     return 0;
 }
 
-/* Huge pages stay: they have few entries in the page tables, and reading small ones instead costs twice the time.
+/* Huge pages move where the kernel makes the file's pages huge again (MADV_COLLAPSE): in small ones they would be read
+ * at half the speed. Else they stay, and a fork copies an entry for each, which takes a page table put by.
  * They lie among small ones. Before Linux 6.7 nobody says where: then a mapping that is mostly huge stays whole. */
 static int find_huge(Work *work, const Region *region, uintptr_t start, uintptr_t end, int pagemap_fd) {
     if (!region->huge_bytes)
@@ -292,8 +303,22 @@ static int find_huge(Work *work, const Region *region, uintptr_t start, uintptr_
     int count = ioctl(pagemap_fd, SCAN_PAGEMAP, &scan);
     if (count >= 0)
         return count;
+    work->can_collapse = 0; /* what is huge is not known page by page */
     int mostly = region->huge_bytes * 2 >= region->anonymous_bytes;
     work->huge[0] = (ScanRange){mostly ? start : end, end, SCAN_HUGE};
+    return 1;
+}
+
+/* Whether the huge page that this page is part of can move; it is then noted. */
+static int note_huge(Work *work, uintptr_t page) {
+    Run *last = work->moved_huge_count ? &work->moved_huge[work->moved_huge_count - 1] : NULL;
+    if (last && last->end == page) {
+        last->end = page + work->page_bytes;
+        return 1;
+    }
+    if (!work->can_collapse || work->moved_huge_count == MOVED_HUGE_MAX)
+        return 0;
+    work->moved_huge[work->moved_huge_count++] = (Run){page, page + work->page_bytes, 0};
     return 1;
 }
 
@@ -325,7 +350,7 @@ static int find_runs(Work *work, const Region *region, int pagemap_fd) {
                     present += there;
                     continue;
                 }
-                if (there && is_huge(work, huge_count, page)) {
+                if (there && is_huge(work, huge_count, page) && !note_huge(work, page)) {
                     work->left_huge_bytes += size;
                     there = 0;
                 }
@@ -372,11 +397,42 @@ static void keep_what_the_kernel_writes(Work *work, uintptr_t frame) {
     }
 }
 
+static uintptr_t aligned_up(uintptr_t address) {
+    return (address + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1);
+}
+
+/* The huge pages of a run, huge again in the file, as far as there is memory in such pieces. */
+static void collapse(Work *work, const Run *run) {
+    for (size_t i = 0; i < work->moved_huge_count; i++) {
+        const Run *range = &work->moved_huge[i];
+        uintptr_t start = aligned_up(range->start > run->start ? range->start : run->start);
+        uintptr_t end = range->end < run->end ? range->end : run->end;
+        for (; start < end && end - start >= HUGE_BYTES; start += HUGE_BYTES) {
+            if (syscall(SYS_madvise, start, (long)HUGE_BYTES, MADV_COLLAPSE) == 0)
+                work->huge_bytes += HUGE_BYTES;
+            else
+                work->split_bytes += HUGE_BYTES;
+        }
+    }
+}
+
+static int has_huge(const Work *work, const Run *run) {
+    for (size_t i = 0; i < work->moved_huge_count; i++)
+        if (work->moved_huge[i].start < run->end && work->moved_huge[i].end > run->start)
+            return 1;
+    return 0;
+}
+
 /* Nothing in here may write to memory that moves: see the top. */
 __attribute__((noinline)) static int move_runs(Work *work, int memfd) {
     off_t offset = 0;
     for (size_t i = 0; i < work->run_count; i++) {
         const Run *run = &work->runs[i];
+        int huge = has_huge(work, run);
+        /* A page of the file is huge where its place there is as aligned as its address. What is left out before it is a
+         * hole that no mapping leads to. */
+        if (huge)
+            offset += (off_t)((run->start - (uintptr_t)offset) & (HUGE_BYTES - 1));
         off_t begin = offset;
         for (uintptr_t at = run->start; at < run->end;) {
             long put = syscall(SYS_pwrite64, memfd, at, run->end - at, offset);
@@ -387,6 +443,8 @@ __attribute__((noinline)) static int move_runs(Work *work, int memfd) {
         }
         if (syscall(SYS_mmap, run->start, run->end - run->start, run->prot, MAP_PRIVATE | MAP_FIXED, memfd, begin) == -1)
             return errno;
+        if (huge)
+            collapse(work, run);
         work->moved_bytes += run->end - run->start;
         work->moved_runs++;
     }
@@ -437,6 +495,25 @@ static int open_memfd(void) {
     return fd;
 }
 
+/* Tried, on a file of one huge page: kernels before 6.1 cannot, and some are built without. */
+static int can_collapse(Work *work) {
+    int can = 0, fd = work->page_bytes == SMALL_BYTES ? open_memfd() : -1;
+    if (fd < 0)
+        return 0;
+    char *place = mmap(NULL, 2 * HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (place != MAP_FAILED) {
+        char *page = (char *)aligned_up((uintptr_t)place);
+        off_t put = 0;
+        while (put < HUGE_BYTES && pwrite(fd, work->window, WINDOW_BYTES, put) == WINDOW_BYTES)
+            put += WINDOW_BYTES;
+        if (put == HUGE_BYTES && mmap(page, HUGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == page)
+            can = madvise(page, HUGE_BYTES, MADV_COLLAPSE) == 0;
+        munmap(place, 2 * HUGE_BYTES);
+    }
+    close(fd);
+    return can;
+}
+
 static PyObject *fail(const char *what) {
     int number = errno;
     return PyErr_Format(PyExc_OSError, "%s: %s", what, strerror(number));
@@ -462,9 +539,11 @@ static PyObject *run_plan(Work *work, size_t mappings_max) {
     }
     if (!ranges)
         return NULL;
-    return Py_BuildValue("{s:K,s:K,s:i,s:N,s:(KK)}", "bytes", (unsigned long long)work->moved_bytes, "left_huge_bytes",
-                         (unsigned long long)work->left_huge_bytes, "errno", problem, "ranges", ranges, "digests",
-                         (unsigned long long)work->digest_before, (unsigned long long)work->digest_after);
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:i,s:N,s:(KK)}", "bytes", (unsigned long long)work->moved_bytes,
+                         "left_huge_bytes", (unsigned long long)work->left_huge_bytes, "huge_bytes",
+                         (unsigned long long)work->huge_bytes, "split_bytes", (unsigned long long)work->split_bytes,
+                         "errno", problem, "ranges", ranges, "digests", (unsigned long long)work->digest_before,
+                         (unsigned long long)work->digest_after);
 }
 
 static PyObject *heap_move(PyObject *Py_UNUSED(module), PyObject *args) {
@@ -495,6 +574,7 @@ static PyObject *heap_move(PyObject *Py_UNUSED(module), PyObject *args) {
         PyErr_SetString(PyExc_OSError, "a preloaded library brings jemalloc, which needs discarded pages to be zero");
         goto out;
     }
+    work->can_collapse = can_collapse(work);
     keep_what_the_kernel_writes(work, (uintptr_t)__builtin_frame_address(0));
     for (size_t i = 0; i < work->region_count; i++)
         if (work->regions[i].wanted && find_runs(work, &work->regions[i], pagemap_fd) < 0) {

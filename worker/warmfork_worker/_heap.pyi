@@ -3,6 +3,8 @@ from typing import TypedDict
 class Moved(TypedDict):
     bytes: int
     left_huge_bytes: int
+    huge_bytes: int
+    split_bytes: int
     errno: int
     ranges: list[tuple[int, int]]
     digests: tuple[int, int]

@@ -105,6 +105,10 @@ def _mappings_max() -> int:
 
 def _describe(moved: Moved) -> str:
     told = f"{moved['bytes'] >> 20} MiB in {len(moved['ranges'])} pieces"
+    if moved["huge_bytes"]:
+        told += f", {moved['huge_bytes'] >> 20} MiB of it on huge pages"
+    if moved["split_bytes"]:
+        told += f"; {moved['split_bytes'] >> 20} MiB are not on huge pages any more"
     if moved["left_huge_bytes"]:
         told += f"; {moved['left_huge_bytes'] >> 20} MiB on huge pages stay"
     if moved["errno"]:
