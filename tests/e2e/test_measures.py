@@ -19,7 +19,13 @@ class Seen: pass
 seen = Seen()
 gone = weakref.ref(seen)
 del seen
-print(gone(), frame.groupby("b")["a"].sum().to_dict(), sys.getrefcount([]) <= 2, np.arange(3).sum())
+plt.rcParams["font.size"] = 11
+np.later, saved = np.mean, plt.plot
+del np.later, os.environ["HOME"]
+plt.plot = lambda *_: None
+plt.plot = saved
+json.decoder, sys.path[:] = None, sys.path[:1]
+print(gone(), frame.groupby("b")["a"].sum().to_dict(), np.arange(3).sum())
 plt.plot(frame["a"])
 """
 
@@ -47,8 +53,8 @@ def test_the_status_says_what_was_done(settled: tuple[str, Client]) -> None:
 
 
 def test_jobs_cannot_tell(settled: tuple[str, Client]) -> None:
-    """What a job makes is counted and freed; libraries work; a chart is the same one."""
+    """What a job makes is counted and freed, what it takes away is gone; libraries work; the chart is the same one."""
     _, client = settled
     results: list[Any] = [client.execute("import sys\n" + CODE) for _ in range(6)]
-    assert {"None {'x': 6, 'y': 4} True 3\n"} == {result.stdout for result in results}
+    assert {"None {'x': 6, 'y': 4} 3\n"} == {result.stdout for result in results}
     assert 1 == len({result.charts[0].data for result in results})

@@ -63,7 +63,7 @@ print(report.detail if report.objects == 0 else report.detail == f"{report.objec
     if UNCOUNTED:
         assert "0 True True True\nTrue\n" == out
     else:
-        assert "this Python counts every object; 3.12 and later need not" == out.splitlines()[1]
+        assert "counts every object; 3.12 and later need not" in out.splitlines()[1]
 
 
 def test_everything_goes_on_as_before() -> None:
@@ -99,12 +99,11 @@ Late().x = 1
 gc.collect()
 import decimal, json, textwrap
 print(words, tree, isinstance(Late(), Tree), json.loads(json.dumps({"a": [1, 2.5, None]})), decimal.Decimal("1.1") * 3)
-print(sum(len(str(number)) for number in range(100_000)), make_immortal(wanted=True).objects >= 0, gc.collect() >= 0)
+print(sum(len(str(number)) for number in range(100_000)))
 """)
     words = "a" * 30 + "b"
     assert (
-        f"[0, 1, 2, 3] [1000, 2000, 3000, 4000] <module>\n['{words}'] {{}} True {{'a': [1, 2.5, None]}} 3.3\n"
-        "488890 True True\n"
+        f"[0, 1, 2, 3] [1000, 2000, 3000, 4000] <module>\n['{words}'] {{}} True {{'a': [1, 2.5, None]}} 3.3\n488890\n"
     ) == out
 
 
@@ -112,6 +111,10 @@ def test_a_forked_process_copies_less() -> None:
     """Looking at everything that the parent holds takes copies of what is written to: without counts, next to none."""
     out = run("""
 kept = [[str(number)] for number in range(200_000)]
+codes = []
+for number in range(5_000):
+    exec(f"def function_{number}():\\n    return 'text {number}', {number}.5", globals())
+    codes.append(globals()[f"function_{number}"].__code__)
 gc.collect()
 
 def faults():
@@ -120,6 +123,8 @@ def faults():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for item in kept:
             item[0]
+        for code in codes:
+            code.co_name, code.co_qualname, code.co_consts[1], code.co_names
         os.write(write, str(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before).encode())
         os._exit(0)
     os.wait()
@@ -131,7 +136,7 @@ print(before, faults())
 """)
     before, after = map(int, out.split())
     assert before > 4000
-    assert not UNCOUNTED or after < 400
+    assert not UNCOUNTED or after < 100
 
 
 def test_switched_off() -> None:

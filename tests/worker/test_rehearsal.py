@@ -97,6 +97,8 @@ def test_without_seaborn_only_its_kinds_fail(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_tables_where_pandas_would_start_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it has found a library that computes in threads, none of it is called."""
+    for name in ("pyarrow", "numexpr"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError):
         rehearsed_tables.tables()

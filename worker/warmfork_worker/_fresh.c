@@ -42,7 +42,8 @@ enum {
     REQUEST_BYTES_MAX = 120000, /* just below what malloc maps by itself */
     REQUEST_STEPS = 8,          /* each request is by this part smaller than the one before */
     TOPS_BYTES_MAX = 1 << 21,   /* more than one request of each size, which is 1.1 MB */
-    OBJECT_BYTES_MAX = 1 << 26, /* where Python's own allocator is switched off, no arena ever comes */
+    OBJECT_BYTES_MAX = 1 << 26, /* where Python's own allocator is switched off or debugs, no arena ever comes */
+    CHUNK_BYTES_MAX = 1 << 30,
 };
 
 static ArenaAllocator inner;
@@ -97,11 +98,15 @@ static size_t chunk_bytes(size_t bytes) {
 /* Requests of ever smaller sizes, each until one is cut off the top of the heap: nothing as large is free below that.
  * Where the top is not known any more, what is taken stays within what was free. */
 static size_t use_up_chunks(void) {
-    size_t taken = 0, free_below = (size_t)(MALLINFO().fordblks - MALLINFO().keepcost);
+    size_t taken = 0, bound = TOPS_BYTES_MAX;
+    if (MALLINFO().fordblks > MALLINFO().keepcost) /* before glibc 2.33 these are ints, and may turn over */
+        bound += (size_t)(MALLINFO().fordblks - MALLINFO().keepcost);
+    if (bound > CHUNK_BYTES_MAX)
+        bound = CHUNK_BYTES_MAX;
     uintptr_t top = 0;
     for (size_t bytes = REQUEST_BYTES_MAX; bytes > 0; bytes -= bytes / REQUEST_STEPS + 1) {
         int from_top = 0;
-        while (!from_top && taken < free_below + TOPS_BYTES_MAX) {
+        while (!from_top && taken < bound) {
             size_t before = top ? 0 : (size_t)MALLINFO().keepcost;
             void *block = malloc(bytes);
             if (block == NULL)

@@ -15,7 +15,7 @@
 /* Interpreters that have immortal objects tell them by the lower half of the count, and None is one of them. The upper
  * half is left as it is: Python 3.14 keeps flags there. */
 static uint32_t *lower_count(PyObject *object) {
-    uint32_t *halves = (uint32_t *)&object->ob_refcnt;
+    uint32_t *halves = (uint32_t *)object; /* its first member; of 32 or 64 bits, as the headers have it */
     const uint32_t probe = 1;
     return *(const char *)&probe ? &halves[0] : &halves[1];
 }
@@ -67,16 +67,16 @@ static int look_into(Walk *walk, PyObject *object) {
     return traverse(object, look_at, walk);
 }
 
-/* Code objects are none of the garbage collector's. */
+/* Code objects are none of the garbage collector's. They own each of these parts, so that ours can be given back before the
+ * mark: given back after it, this extension's own Py_DECREF, which may count immortal objects too, would spoil the mark. */
 static int look_into_code(Walk *walk, PyObject *code) {
     static const char *const parts[] = {"co_consts", "co_names", "co_filename", "co_name", "co_qualname"};
     for (size_t index = 0; index < sizeof parts / sizeof *parts; index++) {
         PyObject *part = PyObject_GetAttrString(code, parts[index]);
         if (part == NULL)
             return -1;
-        int failed = look_at(part, walk);
         Py_DECREF(part);
-        if (failed)
+        if (look_at(part, walk))
             return -1;
     }
     return 0;

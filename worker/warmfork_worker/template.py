@@ -235,7 +235,6 @@ class Template:
             settle(self._setup.guard, places.work_dir, places.temp_dir)
             self._setup = replace(self._setup, settled=True)
             warm_up(self._setup.guard, Slot(places.work_dir, places.temp_dir, -1))
-        self._setup = replace(self._setup, address_max=self._setup.kernel_guard.address_max())
         gc.unfreeze()
         drop_needless_hooks()
         gc.collect()
@@ -245,6 +244,7 @@ class Template:
         fresh = use_up_free_memory(wanted=self._start.fresh_memory)
         heap = self._heap.move()
         self._heap_bytes = heap.moved_bytes
+        self._setup = replace(self._setup, address_max=self._setup.kernel_guard.address_max())
         took = (
             control.Measure("heap", heap.moved_bytes, heap.detail),
             control.Measure("immortal", immortal.objects, immortal.detail),
