@@ -30,6 +30,25 @@ def wait_until(condition: Callable[[], object], what: str, deadline_s: float = 2
         pause.wait(0.01)
 
 
+def run_alone(code: str, **variables: str) -> str:
+    """What ``code`` printed in an interpreter of its own, which has our packages; it must end well, and say nothing else.
+
+    Args:
+        code: to be run.
+        variables: of its environment, besides ours.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": PACKAGE_PATHS, "OPENBLAS_NUM_THREADS": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    return done.stdout
+
+
 def limit_that_leaves(pid: int, count: int = 0) -> int:
     """The RLIMIT_NOFILE that leaves a process so many descriptors: it bounds the numbers, and below there may be gaps."""
     open_now = set(map(int, os.listdir(f"/proc/{pid}/fd")))

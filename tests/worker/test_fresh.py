@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
 
 import pytest
-from tests.support import PACKAGE_PATHS
+from tests.support import run_alone
 
 from warmfork_worker.fresh import use_up_free_memory
 
@@ -42,16 +40,7 @@ def run(code: str, **variables: str) -> str:
     """What ``code`` printed in an interpreter of its own; it must end well. Skips where there is nothing that does it."""
     if not BUILT:
         pytest.skip("the native part was not built: no compiler here")
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
-        env={**os.environ, "PYTHONPATH": PACKAGE_PATHS, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    return done.stdout
+    return run_alone(PRELUDE + code, **variables)
 
 
 def test_a_forked_process_writes_to_fewer_pages() -> None:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support import PACKAGE_PATHS
+from tests.support import run_alone
 
 from warmfork_worker.heap import Heap
 
@@ -52,12 +52,7 @@ def run(code: str) -> str:
     """What ``code`` printed in an interpreter of its own; it must end well. Skips where there is nothing that moves."""
     if not BUILT:
         pytest.skip("the native part was not built: no compiler here")
-    environment = {**os.environ, "PYTHONPATH": PACKAGE_PATHS, "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    return done.stdout
+    return run_alone(PRELUDE + code)
 
 
 @pytest.mark.parametrize("libraries", ["", "import numpy, pandas, matplotlib.pyplot"])

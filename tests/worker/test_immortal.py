@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
 
 import pytest
-from tests.support import PACKAGE_PATHS
+from tests.support import run_alone
 
 from warmfork_worker.immortal import make_immortal
 
@@ -30,16 +28,7 @@ def run(code: str) -> str:
     """What ``code`` printed in an interpreter of its own; it must end well. Skips where there is nothing that does it."""
     if not BUILT:
         pytest.skip("the native part was not built: no compiler here")
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
-        env={**os.environ, "PYTHONPATH": PACKAGE_PATHS, "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    return done.stdout
+    return run_alone(PRELUDE + code)
 
 
 def test_all_that_is_held_is_counted_no_more() -> None:

@@ -37,6 +37,17 @@ exit codes: 0 jobs are guarded, 1 they are not, 2 the configuration is wrong, 69
 
 _SETTLE_S: Final = 5.0
 _UNSAFE: Final = 1
+_MEASURES: Final = {
+    "heap": (
+        "heap", "moved_bytes", " out of the page tables; forks are cheap",
+        "stays in the page tables, so forks cost more",
+    ),
+    "reference counts": ("immortal", "objects", " have none; workers copy less", "kept, so jobs cost more"),
+    "free memory": (
+        "fresh", "taken_bytes", "; workers allocate in memory of their own", "shared, so jobs cost more",
+    ),
+}  # fmt: skip
+"""What a template does to make workers cheaper: what to call it, its key in the status, its amount there, done, not done."""
 # What says where a daemon is, and to whom it talks; the private one has its own.
 _NOT_PASSED_ON: Final = ("system", "runtime_dir", "key_file", "socket_group", "endpoints", "tcp.", "log.", "policy.")
 _LIMITS_SHOWN: Final = (
@@ -90,7 +101,7 @@ def _look(args: argparse.Namespace) -> dict[str, Any]:
                     "name": template.name,
                     "python": template.python,
                     "chinese_font": template.font,
-                    **{part: told.get(template.name, {}).get(part, {}) for part in ("heap", "immortal", "fresh")},
+                    **{part: told.get(template.name, {}).get(part, {}) for part, *_ in _MEASURES.values()},
                     "libraries": {item.name: item.version or item.error for item in template.libraries},
                 }
                 for template in hello.templates
@@ -171,9 +182,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"template {template['name']}: Python {template['python']}, Chinese font {template['chinese_font'] or 'none'}"
         yield f"  {', '.join(libraries)}"
-        yield f"  heap: {_heap(template.get('heap', {}))}"
-        yield f"  reference counts: {_immortal(template.get('immortal', {}))}"
-        yield f"  free memory: {_fresh(template.get('fresh', {}))}"
+        for told, (part, *texts) in _MEASURES.items():
+            yield f"  {told}: {_measure(template.get(part, {}), *texts)}"
     if found["limits"]:
         yield ""
         yield "limits of a job"
@@ -187,25 +197,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"NOT SAFE: {problem}"
 
 
-def _heap(heap: Mapping[str, Any]) -> str:
-    detail = heap.get("detail", "")
-    if heap.get("moved_bytes"):
-        return f"{detail} out of the page tables; forks are cheap"
-    return f"stays in the page tables, so forks cost more: {detail or 'the template has not settled yet'}"
-
-
-def _immortal(immortal: Mapping[str, Any]) -> str:
-    detail = immortal.get("detail", "")
-    if immortal.get("objects"):
-        return f"{detail} have none; workers copy less"
-    return f"kept, so jobs cost more: {detail or 'the template has not settled yet'}"
-
-
-def _fresh(fresh: Mapping[str, Any]) -> str:
-    detail = fresh.get("detail", "")
-    if fresh.get("taken_bytes"):
-        return f"{detail}; workers allocate in memory of their own"
-    return f"shared, so jobs cost more: {detail or 'the template has not settled yet'}"
+def _measure(found: Mapping[str, Any], amount: str, done: str, not_done: str) -> str:
+    detail = found.get("detail", "")
+    if found.get(amount):
+        return f"{detail}{done}"
+    return f"{not_done}: {detail or 'the template has not settled yet'}"
 
 
 def _state(layer: Mapping[str, Any]) -> str:

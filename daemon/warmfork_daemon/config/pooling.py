@@ -11,6 +11,11 @@ from warmfork_daemon.config.declare import setting as _setting
 Switch = Literal["auto", "off"]
 
 
+def _switch(text: str) -> Switch:
+    switch: Switch = _setting("choice", "auto", text, choices=("auto", "off"))
+    return switch
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
     """How many workers stand ready and how many run."""
@@ -32,51 +37,30 @@ class PoolSettings:
     worker_nice: int = _setting(
         "integer", 10, "Scheduling niceness of the template and of the workers forked from it.", least=0, most=19
     )
-    heap_memfd: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
-        "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done.",
-        choices=("auto", "off"),
+    heap_memfd: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
+        "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done."
     )
-    immortal_objects: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
-        "Let what a template holds be counted no more, so that workers copy less of its memory; auto: from Python 3.12 on.",
-        choices=("auto", "off"),
+    immortal_objects: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
+        "Let what a template holds be counted no more, so that workers copy less of its memory; auto: from Python 3.12 on."
     )
-    fresh_memory: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
+    fresh_memory: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Use up what a template has free, so that workers allocate in memory of their own; auto: where this was built at"
-        " installation.",
-        choices=("auto", "off"),
+        " installation."
     )
-    native_steps: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
-        "Let native code fork workers and make the system calls of their guard; auto: where it was built at installation.",
-        choices=("auto", "off"),
+    native_steps: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
+        "Let native code fork workers and make the system calls of their guard; auto: where it was built at installation."
     )
-    hot_pages: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
+    hot_pages: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Let workers copy the memory that drawing writes to in bulk once code is seen to draw; auto: where the kernel can"
-        " (Linux 6.14).",
-        choices=("auto", "off"),
+        " (Linux 6.14)."
     )
-    chart_shortcuts: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
+    chart_shortcuts: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Let matplotlib lay out a text and find ticks once where it would do so several times, and compress charts that"
-        " warmfork renders more cheaply, with the same pixels; auto: where this matplotlib is known.",
-        choices=("auto", "off"),
+        " warmfork renders more cheaply, with the same pixels; auto: where this matplotlib is known."
     )
-    light: Switch = _setting(  # it makes a dataclasses.field  # noqa: RUF009
-        "choice",
-        "auto",
+    light: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Run jobs of the default template that need none of its libraries in workers that were forked without them;"
-        " auto: where workers can load libraries late.",
-        choices=("auto", "off"),
+        " auto: where workers can load libraries late."
     )
     light_workers: int = _setting(
         "integer", 0, "Such workers kept forked ahead; 0 means as many as idle_workers.", least=0, most=1_024
