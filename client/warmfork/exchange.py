@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,11 +27,12 @@ from warmfork.wire.signature import chart_is_authentic
 from warmfork.wire.values import pack_variables
 
 GRACE_S: Final = 5.0
+_FORMATS_KNOWN: Final = frozenset(FORMATS)
 
 
 def new_id() -> bytes:
-    """128 random bits."""
-    return secrets.token_bytes(limits.JOB_ID_BYTES)
+    """128 random bits, the kernel's (as ``secrets`` gives them, without its two functions on the way)."""
+    return os.urandom(limits.JOB_ID_BYTES)
 
 
 def build_request(
@@ -63,8 +64,7 @@ def build_request(
         raise TypeError(f"code is {type(code).__name__}; pass the source as str")
     if isinstance(formats, str):
         raise TypeError(f"formats is the text {formats!r}; pass a tuple such as ({formats!r},)")
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or len(set(formats)) != len(formats):
+    if not _FORMATS_KNOWN.issuperset(formats) or len(set(formats)) != len(formats):
         raise ValueError(f"formats {tuple(formats)!r}: each of {', '.join(FORMATS)} may be named once")
     for name, number in (("timeout_s", timeout_s), ("deadline_s", deadline_s)):
         if number is not None and not 0.001 <= number <= limits.TIMEOUT_S_MAX:
@@ -80,7 +80,7 @@ def build_request(
         code=code.encode("utf-8", "surrogatepass"),
         variables=pack_variables(variables) if variables else None,
         stdin=stdin.encode() if isinstance(stdin, str) else stdin,
-        files=tuple(_input_file(name, data) for name, data in (files or {}).items()),
+        files=tuple([_input_file(name, data) for name, data in files.items()]) if files else (),
         timeout_s=None if timeout_s is None else float(timeout_s),
         deadline_s=None if deadline_s is None else float(deadline_s),
         memory_bytes=memory_bytes,
@@ -153,9 +153,11 @@ def result_from(reply: Reply, job_id: bytes, key: bytes) -> Result:
     check_reply(reply)
     if not isinstance(reply, ResultReply):
         raise ProtocolError(f"a {type(reply).__name__} came where a result is expected")
-    charts = tuple(_verified(chart, index, job_id, key) for index, chart in enumerate(reply.charts))
+    charts = tuple([_verified(chart, index, job_id, key) for index, chart in enumerate(reply.charts)])
     files = {file.name: bytes(file.data) for file in reply.files}
-    files.update((chart.file_name, chart.data) for chart in charts if chart.file_name is not None)
+    for chart in charts:
+        if chart.file_name is not None:
+            files[chart.file_name] = chart.data
     return Result(
         job_id=job_id.hex(),
         verdict=reply.verdict,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import zmq
 
 from warmfork.curve import ClientKeys, keep_checked
+from warmfork.sockets import Frames, await_any, readable, receive_now, send_now
 from warmfork.wire.messages import decode_reply
 from warmfork.wire.records import OutputReply, Reply
 
-Frames = Sequence[bytes | memoryview]
-
-_LAST_LOOK_MS = 20
+_LAST_LOOK_MS: Final = 20
 
 
 class Disconnected(Exception):
@@ -36,9 +35,7 @@ class Link:
         # Without a connection a send must fail instead of waiting in a queue for a daemon that may never come.
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-        self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._both = (self._socket, self._monitor)
         keep_checked(self._socket)
         if curve is not None:
             curve.put_on(self._socket, address)
@@ -46,12 +43,12 @@ class Link:
 
     def send(self, frames: Frames, timeout_s: float = 0.0) -> bool:
         """Hand a message to the connection. False when there is none within the time, or it has ended before."""
-        if self._monitor.poll(0):
+        if readable(self._monitor):
             return False
         if timeout_s and not self._socket.poll(int(timeout_s * 1000) + 1, zmq.POLLOUT):
             return False
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            send_now(self._socket, frames)
         except zmq.Again:
             return False
         return True
@@ -73,7 +70,7 @@ class Link:
         due_s = time.monotonic() + timeout_s
         while True:
             left_s = due_s - time.monotonic()
-            ready = dict(self._poller.poll(max(0, int(left_s * 1000) + 1)))
+            ready = await_any(self._both, max(0, int(left_s * 1000) + 1))
             if self._socket in ready:
                 reply = self._take()
                 if isinstance(reply, OutputReply):
@@ -83,7 +80,7 @@ class Link:
                     return reply
             elif self._monitor in ready:
                 # What the daemon sent before it left may have come in between the poll and here.
-                while self._socket.poll(_LAST_LOOK_MS):
+                while await_any(self._both[:1], _LAST_LOOK_MS):
                     reply = self._take()
                     if isinstance(reply, OutputReply):
                         if on_output is not None and reply.id == request_id:
@@ -96,7 +93,7 @@ class Link:
 
     def _take(self) -> Reply | None:
         try:
-            frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = receive_now(self._socket)
         except zmq.Again:
             return None
         return decode_reply([frame.buffer for frame in frames])

@@ -70,7 +70,7 @@ class OutputFeed:
     def __init__(self, on_output: OnOutput | None) -> None:
         self._on_output = on_output
         self._wanted = on_output is not None
-        self._streams = {name: _Stream() for name in STREAM_NAMES}
+        self._streams = {name: _Stream() for name in STREAM_NAMES} if self._wanted else {}
 
     def take(self, message: OutputReply) -> None:
         """The next message of output. One that follows a gap is left out; the result has what is missing."""

@@ -20,7 +20,7 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
     _at_most("timeout_s", request.timeout_s, bounds.timeout_s_max, "s")
     _at_most("memory_bytes", request.memory_bytes, bounds.memory_bytes_max, "bytes")
     _at_most("the code", len(request.code), bounds.code_bytes_max, "bytes")
-    parts = [request.variables or b"", request.stdin or b"", *(file.data for file in request.files)]
+    parts = [request.variables or b"", request.stdin or b"", *[file.data for file in request.files]]
     input_bytes = sum(map(len, parts))
     _at_most("files, variables and stdin together", input_bytes, bounds.input_bytes_max, "bytes")
     _at_most("the number of files", len(request.files), bounds.files_max, "")

@@ -44,10 +44,13 @@ class Delivery:
         """Send the one reply of a job to everybody who asked for it; delivered it is when one of them gets it."""
         if not guarded:
             reply = replace(reply, guarded=False)
-        self._counts.answer(job, reply)
         frames = frames_of(reply)
         instead = partial(not_delivered, reply.id, reply.verdict)
-        delivered = sum(self._frontend.send(peer, frames, instead) for peer in job.waiting) > 0
+        delivered = False
+        for peer in job.waiting:
+            delivered |= self._frontend.send(peer, frames, instead)
+        # Whatever else is to be done can be done while it is on its way.
+        self._counts.answer(job, reply)
         self._intake.ended(job, reply, frames)
         self._counts.undelivered += not delivered
         log_finished(job, reply, delivered=delivered)

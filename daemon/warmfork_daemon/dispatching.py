@@ -14,6 +14,7 @@ from warmfork_daemon.queue import JobQueue
 from warmfork_daemon.reactor import Reactor, monotonic_s
 from warmfork_daemon.runner import JobRunner
 from warmfork_daemon.templates import LIGHT_NAME
+from warmfork_daemon.worker import Worker
 
 log = logging.getLogger("warmfork.dispatching")
 
@@ -54,6 +55,20 @@ class Dispatcher:
         self._answer = answer
         self._expiry_planned = self._light_given_up = False
 
+    def dispatch_at_once(self, job: Job) -> bool:
+        """Send a job that does not wait to an idle worker. False, and nothing has happened, where it has to wait.
+
+        With nobody before it and a worker for it, it would leave the queue as it came: whoever waits there takes turns, and
+        whoever does not is not counted.
+        """
+        if len(self._queue) or self._runner.running >= self._running_max() or not self._may_run(job.line):
+            return False
+        pool = self._pools[job.line]
+        if not pool.roster.idle_count:
+            return False  # ``dispatch`` tells the pool
+        worker = pool.take_idle()
+        return worker is not None and self._send(worker, job)
+
     def dispatch(self) -> None:
         """Send jobs for as long as there is one that may run and a worker for it."""
         short = {pool.spec.name for pool in self._pools if not self._may_run(pool.spec.name)}
@@ -70,14 +85,19 @@ class Dispatcher:
                 continue
             job = self._queue.take(line)
             assert job is not None
-            try:
-                if not self._runner.run(worker, job):
-                    self._queue.put_back(job)
-            except Exception as problem:  # one job's loss, never the daemon's, and no other job's
-                log.exception("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
-                self._pools.of(worker).retire(worker)
-                why = str(problem) or type(problem).__name__
-                self._answer(job, "lost", "NotSent", f"The job could not be sent to a worker: {why}. It did not run.")
+            if not self._send(worker, job):
+                self._queue.put_back(job)
+
+    def _send(self, worker: Worker, job: Job) -> bool:
+        """Send the job to this worker, or answer it. False when the worker turned out dead."""
+        try:
+            return self._runner.run(worker, job)
+        except Exception as problem:  # one job's loss, never the daemon's, and no other job's
+            log.exception("job not sent to a worker", extra=told(job=job.request.id.hex(), problem=problem))
+            self._pools.of(worker).retire(worker)
+            why = str(problem) or type(problem).__name__
+            self._answer(job, "lost", "NotSent", f"The job could not be sent to a worker: {why}. It did not run.")
+            return True
 
     def dispatch_soon(self) -> None:
         """Dispatch once whoever calls has returned: a job that ends makes room, and often nothing else says so."""

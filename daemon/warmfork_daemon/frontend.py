@@ -10,13 +10,14 @@ import contextlib
 import grp
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import zmq
 
 from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
+from warmfork.sockets import readable, receive_now, send_now
 from warmfork.wire import limits
 from warmfork.wire.messages import encode_reply
 from warmfork.wire.records import CancelReply
@@ -32,6 +33,7 @@ _MESSAGES_A_TURN: Final = 32
 _QUEUED_MAX: Final = 64  # messages in ZeroMQ's queue of one peer; big ones are bounded in bytes by the outbox
 _LINGER_MS: Final = 1_000
 _HANDSHAKE_MS: Final = 5_000
+_SOURCE_FD: Final = int(zmq.SRCFD)
 
 _PROBE: Final = encode_reply(CancelReply(b"\xff" * limits.JOB_ID_BYTES, "unknown"))
 """A reply that nobody has asked for, which every client drops."""
@@ -47,6 +49,7 @@ class Peer:
         uid, pid: by the kernel, from the ipc connection; -1 where the kernel does not tell, and over TCP.
         client: public key of a TCP peer, proved by CURVE; empty on ipc.
         name: what the operator calls that key.
+        owner: whose jobs it may speak of: a user's on ipc, a key's over TCP.
     """
 
     socket: int
@@ -55,11 +58,10 @@ class Peer:
     pid: int
     client: str = ""
     name: str = ""
+    owner: int | str = field(init=False)
 
-    @property
-    def owner(self) -> int | str:
-        """Whose jobs this peer may speak of: a user's on ipc, a key's over TCP."""
-        return self.client or self.uid
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "owner", self.client or self.uid)
 
 
 class Frontend:
@@ -171,20 +173,24 @@ class Frontend:
     def _receive(self, index: int, socket: zmq.Socket[Any], over_tcp: bool) -> None:
         for _ in range(_MESSAGES_A_TURN):
             try:
-                frames: list[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = receive_now(socket)
             except zmq.Again:
                 return
-            fd = -1
-            with contextlib.suppress(zmq.ZMQError):  # a connection that ended meanwhile has no descriptor any more
-                fd = int(frames[0].get(zmq.SRCFD))
+            try:
+                fd = int(frames[0].get(_SOURCE_FD))
                 self.connections.heard(fd, (index, frames[0].bytes))
-            if len(frames) < 2:
-                continue
-            peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
-            if peer is not None:
-                self._on_message(peer, [frame.buffer for frame in frames[1:]])
-            else:
-                self.connections.shut(fd)
+            except zmq.ZMQError:  # a connection that ended meanwhile has no descriptor any more
+                fd = -1
+            if len(frames) >= 2:
+                peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
+                if peer is not None:
+                    self._on_message(peer, [frame.buffer for frame in frames[1:]])
+                else:
+                    self.connections.shut(fd)
+            if not readable(
+                socket
+            ):  # asked beforehand, because an exception for "no more" costs more than the question
+                return
 
     def _tcp_peer(self, index: int, frame: zmq.Frame) -> Peer | None:
         """The peer whose key the doorkeeper let in; None where the key is not on the list any more."""
@@ -222,7 +228,7 @@ class Frontend:
             parts[biggest] = zmq.Frame(parts[biggest], track=True, copy=False, copy_threshold=0)
             tracker = parts[biggest].tracker
         try:
-            self._sockets[peer.socket].send_multipart(parts, zmq.NOBLOCK, copy=not big)
+            send_now(self._sockets[peer.socket], parts, copy=not big)
         except zmq.Again:
             return Sent.FULL, None
         except zmq.ZMQError:  # EHOSTUNREACH; ENOTSOCK once it is closed
@@ -232,7 +238,7 @@ class Frontend:
     def reaches(self, peer: Peer) -> bool:
         """False once the peer's connection has ended. A ROUTER tells it only by failing to send, so something is sent."""
         try:
-            self._sockets[peer.socket].send_multipart([peer.routing_id, *_PROBE], zmq.NOBLOCK)
+            send_now(self._sockets[peer.socket], [peer.routing_id, *_PROBE])
         except zmq.ZMQError as problem:
             return problem.errno != zmq.EHOSTUNREACH
         return True

@@ -110,8 +110,12 @@ class Intake:
         running = (job for job, _ in self._runner.running_jobs)
         return (job for job in (*self.queue.jobs, *running) if job.peer.routing_id)  # probes have no client
 
-    def knows(self, request: ExecuteRequest, peer: Peer) -> bool:
-        """True for a job that waits, runs or has ended: this peer gets its reply, now or when there is one.
+    def meets(self, request: ExecuteRequest, peer: Peer) -> bool | Refusal:
+        """What the job of this request is here.
+
+        Returns:
+            True for one that waits, runs or has ended: this peer gets its reply, now or when there is one. A refusal for
+            one that is not known and may have run all the same. False for a new one, which certainly has not.
 
         Raises:
             RequestRefused: its id names a job with another content.
@@ -122,12 +126,15 @@ class Intake:
             _check_same(digest_of(job.request), request)
             self._join(job, peer)
             return True
-        recent = self._recent.find(key, monotonic_s())
+        now_s = monotonic_s()
+        recent = self._recent.find(key, now_s)
         if recent is None:
-            return False
+            return self._forgot(request, peer, now_s) if request.resend else False
         _check_same(recent.digest, request)
         if recent.frames is None:
-            return False  # ``refuses`` says what became of it
+            return Refusal(
+                "Forgotten", "The job has ended, and its result is not kept any more. It ran: it is not run again."
+            )
         self.repeated += 1
         self._frontend.send(peer, recent.frames)
         return True
@@ -142,15 +149,8 @@ class Intake:
         self._clients.watch(peer.pid)
         log.info("job joined", extra=told(job=job.request.id.hex()))
 
-    def forgot(self, request: ExecuteRequest, peer: Peer) -> Refusal | None:
-        """Why a job that is not known may have run all the same; None for one that certainly has not."""
-        now_s = monotonic_s()
-        if self._recent.find((peer.owner, request.id), now_s) is not None:
-            return Refusal(
-                "Forgotten", "The job has ended, and its result is not kept any more. It ran: it is not run again."
-            )
-        if not request.resend:
-            return None
+    def _forgot(self, request: ExecuteRequest, peer: Peer, now_s: float) -> bool | Refusal:
+        """Why a job that is sent again and not known may have run all the same; False for one that certainly has not."""
         if request.resend != self.instance:
             return Refusal(
                 "DaemonRestarted",
@@ -163,7 +163,7 @@ class Intake:
                 "The job was first sent so long ago that it may have ended and been forgotten. It may have run: a retry "
                 "is not safe if it has effects outside.",
             )
-        return None
+        return False
 
     def refuses(self, job: Job) -> Refusal | None:
         """Why a new job may not wait; None when it may."""
@@ -199,6 +199,10 @@ class Intake:
     def take(self, job: Job) -> None:
         """Let a job wait."""
         self.queue.put(job)
+        self.expect_client(job)
+
+    def expect_client(self, job: Job) -> None:
+        """From now on take notice when nobody waits for this job any more."""
         self._clients.watch(job.peer.pid)
         self._absence.expect()
 

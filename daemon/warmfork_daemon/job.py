@@ -34,6 +34,7 @@ class Job:
         tenant, priority: as the request has them.
         expires_s: when waiting in the queue becomes hopeless, by the monotonic clock.
         state: where it is in its life.
+        key: names the job: a client can only mean jobs of its own user or key.
     """
 
     request: ExecuteRequest
@@ -52,19 +53,16 @@ class Job:
     alone_since_s: float | None = None
     state: JobState = JobState.QUEUED
     waiting: list[Peer] = field(init=False)
+    key: JobKey = field(init=False)
 
     def __post_init__(self) -> None:
         self.line = self.line or self.template
         self.waiting = [self.peer] if self.peer.routing_id else []
+        self.key = (self.peer.owner, self.request.id)
 
     def advance(self, event: JobEvent) -> None:
         """Take the step that the table has for this event. Raises ImpossibleStep."""
         self.state = step(JOB, self.state, event)
-
-    @property
-    def key(self) -> JobKey:
-        """What names the job: a client can only mean jobs of its own user or key."""
-        return (self.peer.owner, self.request.id)
 
     @property
     def queue_s(self) -> float:

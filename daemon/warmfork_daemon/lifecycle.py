@@ -1,7 +1,8 @@
 """The lives of a worker, of a generation of a template and of a job, as tables. No I/O, no clock.
 
 What is not in a table cannot happen; ``step`` says so with what it was asked. Workers, generations and jobs ask it for every
-change of their state, so there is one place to read what may follow what.
+change of their state, so there is one place to read what may follow what. The names are strings because those are hashed by the
+interpreter itself; an ``Enum`` brings a function of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 
-class WorkerState(enum.Enum):
+class WorkerState(enum.StrEnum):
     """Where a worker is in its life.
 
     FORKING: asked for. ENTERING: forked, guarding itself. IDLE: waits for its job. BUSY: runs it.
@@ -27,7 +28,7 @@ class WorkerState(enum.Enum):
     GONE = "gone"
 
 
-class WorkerEvent(enum.Enum):
+class WorkerEvent(enum.StrEnum):
     """What happens to a worker.
 
     FORKED: the template made the process. FORK_FAILED: it could not. ENTERED: the worker says that it is guarded.
@@ -45,7 +46,7 @@ class WorkerEvent(enum.Enum):
     TEMPLATE_GONE = "template gone"
 
 
-class GenerationState(enum.Enum):
+class GenerationState(enum.StrEnum):
     """Where one process of a template, with its workers, is in its life.
 
     STARTING: imports. READY: forks, but nothing is proved. SERVING: its guard held, jobs are sent to it. DRAINING: a newer
@@ -60,7 +61,7 @@ class GenerationState(enum.Enum):
     CLOSED = "closed"
 
 
-class GenerationEvent(enum.Enum):
+class GenerationEvent(enum.StrEnum):
     """What happens to a generation.
 
     CAME_UP: the template says that it is ready. PROVED: the probes were refused. REFUSED: one was not. ENDED: its process is
@@ -78,7 +79,7 @@ class GenerationEvent(enum.Enum):
     STOP = "stop"
 
 
-class JobState(enum.Enum):
+class JobState(enum.StrEnum):
     """Where a job is in its life.
 
     QUEUED: admitted. RUNNING: sent to a worker. REPORTED: the worker's report is whole. KILLED: we sent the signal, with its
@@ -92,7 +93,7 @@ class JobState(enum.Enum):
     ANSWERED = "answered"
 
 
-class JobEvent(enum.Enum):
+class JobEvent(enum.StrEnum):
     """What happens to a job.
 
     DISPATCHED: sent to a worker. SENT_BACK: the worker was dead before it got it. REPORT: a whole report came. KILL: by the

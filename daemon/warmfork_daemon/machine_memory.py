@@ -6,11 +6,11 @@ from typing import Final
 
 from warmfork_daemon.reactor import monotonic_s
 
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.25
 
 
 class MachineMemory:
-    """Available memory, looked up at most ten times a second: under load there are more jobs than that."""
+    """Available memory, looked up at most four times a second: under load there are more jobs than that."""
 
     def __init__(self) -> None:
         self._looked_s = -_LOOK_S

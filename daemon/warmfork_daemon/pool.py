@@ -112,7 +112,7 @@ class WorkerPool:
         self.settling = self.settled = False
         self.as_settled = control.Settled()
 
-    def slot_on_disk(self, worker: Worker) -> str:
+    def _slot_on_disk(self, worker: Worker) -> str:
         """Path of the worker's slot; empty where slots are mounts of their own, which the kernel bounds."""
         mounted = any(layer.active for layer in self.keeper.layers if layer.name == "namespaces")
         return "" if mounted else self._slots.path_of(worker.slot)
@@ -263,6 +263,7 @@ class WorkerPool:
         self._backoff.reset()
         self.shortage = ""
         self._events.entered(worker)
+        worker.slot_path = self._slot_on_disk(worker)
         worker.advance(WorkerEvent.ENTERED)
         self.roster.stands_by(worker)
         cold = self.roster.find_cold()

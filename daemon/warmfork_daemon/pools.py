@@ -150,6 +150,9 @@ class Pools:
 
     def of(self, worker: Worker) -> WorkerPool:
         """The pool that this worker belongs to. Raises KeyError when it is of none any more."""
+        for pool in self._serving.values():
+            if pool.roster.holds(worker):
+                return pool
         for pool in self.every:
             if pool.roster.holds(worker):
                 return pool

@@ -26,6 +26,7 @@ from warmfork_daemon.shortage import is_shortage
 log = logging.getLogger("warmfork.reactor")
 
 _EVENTS_A_TURN: Final = 64
+_IN: Final = int(zmq.POLLIN)
 _DEAD_TIMERS_MAX: Final = 256
 _SHORTAGE_PAUSE_S: Final = 0.01
 
@@ -60,6 +61,8 @@ class Reactor:
         self._readers: dict[int, Callable[[], None]] = {}
         self._writers: dict[int, Callable[[], None]] = {}
         self._sockets: dict[zmq.Socket[Any], Callable[[], None]] = {}
+        self._polled: list[tuple[Any, int]] = []
+        self._list_polled()
         self._timers: list[tuple[float, int, Timer]] = []
         self._dead_timers = 0
         self._order = itertools.count()
@@ -100,10 +103,16 @@ class Reactor:
     def watch_socket(self, socket: zmq.Socket[Any], on_readable: Callable[[], None]) -> None:
         """Call ``on_readable`` while a ZeroMQ socket has messages."""
         self._sockets[socket] = on_readable
+        self._list_polled()
 
     def unwatch_socket(self, socket: zmq.Socket[Any]) -> None:
         """Forget a ZeroMQ socket."""
         self._sockets.pop(socket, None)
+        self._list_polled()
+
+    def _list_polled(self) -> None:
+        self._polled = [(socket, _IN) for socket in self._sockets]
+        self._polled.append((self._epoll.fileno(), _IN))
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` once, ``delay_s`` seconds from now by the monotonic clock."""
@@ -139,15 +148,13 @@ class Reactor:
 
     def turn(self) -> None:
         """Wait for the next event or timer, and call whoever is due."""
-        polled: list[tuple[Any, int]] = [(socket, zmq.POLLIN) for socket in self._sockets]
-        polled.append((self._epoll.fileno(), zmq.POLLIN))
-        for ready, _ in zmq.zmq_poll(polled, self._timeout_ms()):
-            if isinstance(ready, zmq.Socket):
-                on_readable = self._sockets.get(ready)
-                if on_readable is not None:
-                    self._call(on_readable)
-            else:
+        for ready, _ in zmq.zmq_poll(self._polled, self._timeout_ms()):
+            if type(ready) is int:
                 self._call_descriptors()
+                continue
+            on_readable = self._sockets.get(ready)
+            if on_readable is not None:
+                self._call(on_readable)
         self._call_timers()
 
     def _timeout_ms(self) -> int:

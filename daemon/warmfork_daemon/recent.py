@@ -34,7 +34,7 @@ def digest_of(request: ExecuteRequest) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     about = {name: getattr(request, name) for name in ABOUT_CONTENT}
     about |= {"formats": list(request.formats), "rc": dict(request.rc), "files": [file.name for file in request.files]}
-    parts = [codec.pack(about), request.code, request.variables, request.stdin, *(file.data for file in request.files)]
+    parts = [codec.pack(about), request.code, request.variables, request.stdin, *[file.data for file in request.files]]
     for part in parts:  # each with its length, so that no byte can pass from one to the next
         digest.update(b"-" if part is None else len(part).to_bytes(8, "big"))
         digest.update(part or b"")

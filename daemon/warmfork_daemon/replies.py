@@ -52,10 +52,11 @@ def compose_result(
     charts = _ChartList(job.request.id, bounds, key)
     for reported in report.charts if report else ():
         charts.add_reported(reported, collected.files)
-    charts.add_other_images(collected.files)
+    if collected.files:
+        charts.add_other_images(collected.files)
     looked_s = monotonic_s()
     files = tuple(
-        InputFile(name, data) for name, data in sorted(collected.files.items()) if name not in charts.file_names
+        [InputFile(name, data) for name, data in sorted(collected.files.items()) if name not in charts.file_names]
     )
     stdout, stderr = worker.stdout.output.text(), worker.stderr.output.text()
     dropped_charts = charts.dropped + (report.charts_dropped if report else 0)

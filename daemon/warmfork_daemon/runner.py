@@ -108,7 +108,6 @@ class JobRunner:
         """Watch the worker, then send it the order: where anything fails, it has not got the whole of it."""
         if not worker.alive():
             return False
-        worker.slot_path = self._pools.of(worker).slot_on_disk(worker)
         if worker.cgroup is not None:
             self._limit_cgroup(worker.cgroup, job)
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
@@ -120,7 +119,7 @@ class JobRunner:
             worker.streaming = JobStream(job, outputs, self._send_output)
         self._reactor.watch(worker.pidfd, lambda: self._on_death(worker))
         self._sampler.begin()
-        worker.send([memoryview(stream.prefix_of(frames)), *(memoryview(frame) for frame in frames)])
+        worker.send([stream.prefix_of(frames), *frames])
         self._flush(worker)
         return True
 
@@ -351,9 +350,9 @@ class JobRunner:
 
     def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
         bounds = self._config.limits
-        rendered = sum(len(chart.data) for chart in report.charts if chart.data is not None) if report else 0
         if worker.work_fd < 0 or worker.left_nothing:
             return Collected()
+        rendered = sum(len(chart.data) for chart in report.charts if chart.data is not None) if report else 0
         try:
             return collector.collect(
                 worker.work_fd,

@@ -321,11 +321,12 @@ class Supervisor:
         )
 
     def _execute(self, request: ExecuteRequest, peer: Peer) -> None:
-        if self._intake.knows(request, peer):
+        met = self._intake.meets(request, peer)
+        if met is True:
             return
         job = admit(request, peer, self._config, monotonic_s())
-        if forgot := self._intake.forgot(request, peer):
-            self._answer_unrun(job, "lost", forgot.kind, forgot.message, retry_safe=False)
+        if met:
+            self._answer_unrun(job, "lost", met.kind, met.message, retry_safe=False)
             return
         if self._draining:
             message = "The daemon is stopping and takes nothing new; the job did not run. A retry is safe."
@@ -342,6 +343,9 @@ class Supervisor:
         self._counts.admit()
         if self._pools.light_serves and light.may_run_light(request, job.template, job.memory_bytes):
             job.line = LIGHT_NAME
+        if self._dispatcher.dispatch_at_once(job):
+            self._intake.expect_client(job)
+            return
         self._intake.take(job)
         self._dispatcher.dispatch()
         self._dispatcher.look_after_the_waiting()

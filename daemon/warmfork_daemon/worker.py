@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
+import itertools
 import os
 import select
 import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +37,7 @@ from warmfork_daemon.streaming import JobStream
 _PIPE_BYTES: Final = 256 * 1024
 _F_SETPIPE_SZ: Final = 1031  # <linux/fcntl.h>
 _WRITE_PIECES: Final = 64
+_INFO_BYTES: Final = 4_096
 
 
 class KillReason(enum.Enum):
@@ -129,10 +132,12 @@ class Worker:
 
     def read_peak(self) -> None:
         """Take the kernel's own high-water mark into account, if the process can still be asked."""
-        with contextlib.suppress(OSError):
+        try:
             resident = read_resident(self.pid)
-            if resident is not None:
-                self.peak_charge_bytes = max(self.peak_charge_bytes, resident.peak_charge(self.idle, self.heap_bytes))
+        except OSError:
+            return
+        if resident is not None:
+            self.peak_charge_bytes = max(self.peak_charge_bytes, resident.peak_charge(self.idle, self.heap_bytes))
 
     def read_cgroup_peak(self) -> None:
         """Take what the kernel charged to the worker's cgroup into account; it can be asked until that is removed."""
@@ -163,14 +168,14 @@ class Worker:
         """Most resident memory of its job that was seen, or what its cgroup was charged, if that is more."""
         return max(self.peak_charge_bytes, self.cgroup_peak_bytes)
 
-    def send(self, pieces: list[memoryview]) -> None:
+    def send(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Queue bytes for the channel; ``flush`` moves them."""
-        self.unsent.extend(piece for piece in pieces if len(piece))
+        self.unsent.extend([memoryview(piece) for piece in pieces if len(piece)])
 
     def flush(self) -> bool:
         """Write what the channel takes. True when nothing is left. A dead peer swallows the rest."""
         while self.unsent:
-            pieces = [self.unsent[index] for index in range(min(_WRITE_PIECES, len(self.unsent)))]
+            pieces = list(itertools.islice(self.unsent, _WRITE_PIECES))
             try:
                 written = os.writev(self.channel.fileno(), pieces)
             except BlockingIOError:
@@ -216,13 +221,15 @@ def pid_of(pidfd: int) -> int:
     -1 where it cannot be looked up, for lack of descriptors say.
     """
     try:
-        with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as info:
-            for line in info:
-                if line.startswith("Pid:"):
-                    return max(0, int(line.split()[1]))
+        info = os.open(f"/proc/self/fdinfo/{pidfd}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(info, _INFO_BYTES)
+        finally:
+            os.close(info)
     except OSError:
         return -1
-    return 0
+    _, found, after = text.partition(b"\nPid:")
+    return max(0, int(after.split(None, 1)[0])) if found else 0
 
 
 def make_worker(worker_id: int, slot: str, stdout_bytes: int, stderr_bytes: int) -> tuple[Worker, list[int]]:

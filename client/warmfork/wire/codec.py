@@ -18,13 +18,14 @@ unpack_believed: Final[Any] = msgpack.unpackb
 """``unpack`` without its checks, for what comes from a peer that is believed. Raises nearly anything for malformed data."""
 Packer: Final[Any] = msgpack.Packer
 """``Packer().pack(value)`` is ``pack(value)`` in one function less."""
+_STRINGS: Final = frozenset((str,))
 _PACKER_OPTIONS: Final[dict[str, Any]] = {"use_bin_type": True, "strict_types": True}
 
 
 def pack(value: Any, default: Any = None) -> bytes:
     """Pack plain data. ``default`` maps a value that msgpack does not carry to one it does, or raises."""
-    packed: Any = msgpack.packb(value, default=default, **_PACKER_OPTIONS)
-    return bytes(packed)
+    packed: bytes = Packer(default=default, **_PACKER_OPTIONS).pack(value)
+    return packed
 
 
 def extension(code: int, payload: bytes) -> Any:
@@ -56,31 +57,26 @@ def unpack(
     """
     if len(data) > bytes_max:
         raise ProtocolError(f"{len(data)} bytes of packed data where at most {bytes_max} are allowed")
-    unpacker = msgpack.Unpacker(
-        raw=False,
-        strict_map_key=not any_keys,
-        use_list=True,
-        ext_hook=ext_hook or _refuse_extension,
-        max_buffer_size=max(bytes_max, 1),
-        read_size=max(len(data), 1),
-        max_str_len=string_bytes_max,
-        max_bin_len=string_bytes_max,
-        max_ext_len=string_bytes_max,
-        # A container's place is allocated when its header is read: never more than the data could fill.
-        max_array_len=min(items_max, len(data)),
-        max_map_len=min(items_max, len(data) // 2),
-    )
     try:
-        unpacker.feed(data)
-        value = unpacker.unpack()
-        consumed = unpacker.tell()
+        value = msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=not any_keys,
+            ext_hook=ext_hook or _refuse_extension,
+            max_str_len=string_bytes_max,
+            max_bin_len=string_bytes_max,
+            max_ext_len=string_bytes_max,
+            # A container's place is allocated when its header is read: never more than the data could fill.
+            max_array_len=min(items_max, len(data)),
+            max_map_len=min(items_max, len(data) // 2),
+        )
     except ProtocolError:
         raise
+    except msgpack.ExtraData as problem:
+        raise ProtocolError(f"{len(problem.extra)} bytes follow the packed value") from None
     except (msgpack.UnpackException, ValueError, TypeError, OverflowError, RecursionError) as problem:
         # msgpack raises each of these for some malformed input (an unhashable key is a TypeError, say).
         raise ProtocolError(f"not well-formed packed data: {type(problem).__name__}: {problem}") from None
-    if consumed != len(data):
-        raise ProtocolError(f"{len(data) - consumed} bytes follow the packed value")
     _check_plain(value, nesting_max, any_keys)
     return value
 
@@ -99,8 +95,9 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
             if kind is dict:
                 if any_keys:
                     inner.extend(item)
-                else:
-                    _check_keys(item)
+                elif not _STRINGS.issuperset(map(type, item)):
+                    kinds = {type(key).__name__ for key in item} - {"str"}
+                    raise ProtocolError(f"a map key is {', '.join(sorted(kinds))} where only strings are allowed")
                 inner.extend(item.values())
             elif kind in (list, tuple, set, frozenset):
                 inner.extend(item)
@@ -111,9 +108,3 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
             return
         level = inner
     raise ProtocolError(f"containers are nested deeper than {nesting_max}")
-
-
-def _check_keys(mapping: dict[Any, Any]) -> None:
-    for key in mapping:
-        if type(key) is not str:
-            raise ProtocolError(f"a map key is {type(key).__name__} where only strings are allowed")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from warmfork.errors import ProtocolError
 from warmfork.wire import codec, limits
-from warmfork.wire.fields import Fields
+from warmfork.wire.fields import checked_texts, flag, integer, items, mapping, read, text, word
 from warmfork.wire.messages import decode_template, encode_template
 from warmfork.wire.records import TemplateInfo
 
@@ -235,6 +235,42 @@ _SHORT: Final[dict[str, tuple[Callable[..., Control], list[type], tuple[str, ...
 }
 _SHORT_NUMBER_MAX: Final = 1 << 53
 _SHORT_CHARS_MAX: Final = 64
+_WHERE: Final = "control packet"
+_START: Final = (
+    text("name", chars_max=64),
+    word("base", BASES),
+    items("preload", count_max=1_000),
+    items("left_out", count_max=1_000),
+    flag("rehearse"),
+    flag("heap_memfd"),
+    flag("immortal_objects"),
+    flag("fresh_memory"),
+    flag("native_steps"),
+    flag("hot_pages"),
+    flag("chart_shortcuts"),
+    items("font_dirs", count_max=100),
+    text("slots_dir", chars_max=4_096),
+    integer("nice", 0, 19),
+    integer("file_bytes_max", 0, 1 << 62),
+    integer("open_files_max", 0, 1 << 31),
+    integer("memory_bytes_max", 0, 1 << 62),
+    integer("cpu_s_max", 0, 1 << 31),
+    integer("disk_bytes_max", 0, 1 << 62),
+    integer("job_files_max", 0, 1 << 31),
+    integer("threads_max", 1, 1 << 22),
+    integer("worker_uid", 0, 1 << 32),
+    integer("worker_gid", 0, 1 << 32),
+    flag("unguarded"),
+    items("layers_off", count_max=len(LAYERS)),
+)
+_START_NAMES: Final = tuple(field[0] for field in _START)
+_START_TEXTS: Final = ("preload", "left_out", "font_dirs", "layers_off")
+_READY: Final = (mapping("template"), integer("pid", 1, _PID_MAX), items("layers", count_max=len(LAYERS)))
+_LAYER: Final = (word("name", LAYERS), flag("active"), text("detail", chars_max=2_000))
+_SETTLED: Final = (items("failed", count_max=100), items("measures", count_max=len(MEASURES)))
+_MEASURE: Final = (word("name", MEASURES), integer("amount", 0, 1 << 62), text("detail", chars_max=2_000))
+_THREADED: Final = (text("module", chars_max=200), integer("threads", 1, _PID_MAX))
+_FORK_FAILED: Final = (integer("worker_id", 0, _WORKER_ID_MAX), text("message", chars_max=2_000))
 _LIST: Final = range(0x90, 0xA0)
 """First byte of a list of fewer than 16 items (the msgpack specification's fixarray)."""
 
@@ -259,8 +295,8 @@ def decode(packet: bytes) -> Control:
     """The record that this packet is, or ProtocolError."""
     if packet and packet[0] in _LIST:
         return _decode_short(packet)
-    fields = Fields(codec.unpack(packet, bytes_max=PACKET_BYTES_MAX), "control packet")
-    return _DECODERS[fields.word("type", tuple(_DECODERS))](fields)
+    body = codec.unpack(packet, bytes_max=PACKET_BYTES_MAX)
+    return _DECODERS[read(_WHERE, body, (word("type", _DECODERS),))[0]](body)
 
 
 def _decode_short(packet: bytes) -> Control:
@@ -277,61 +313,31 @@ def _decode_short(packet: bytes) -> Control:
     return make(*values)
 
 
-def _worker_id(fields: Fields) -> int:
-    return fields.integer("worker_id", 0, _WORKER_ID_MAX)
+def _decode_start(body: Any) -> Start:
+    values = dict(zip(_START_NAMES, read(_WHERE, body, _START), strict=True))
+    for name in _START_TEXTS:
+        values[name] = checked_texts(_WHERE, name, values[name], chars_max=4_096)
+    return Start(**values)
 
 
-def _decode_start(fields: Fields) -> Start:
-    return Start(
-        name=fields.text("name", chars_max=64),
-        base=fields.word("base", BASES),
-        preload=fields.texts("preload", count_max=1_000, chars_max=200),
-        left_out=fields.texts("left_out", count_max=1_000, chars_max=200),
-        rehearse=fields.flag("rehearse"),
-        heap_memfd=fields.flag("heap_memfd"),
-        immortal_objects=fields.flag("immortal_objects"),
-        fresh_memory=fields.flag("fresh_memory"),
-        native_steps=fields.flag("native_steps"),
-        hot_pages=fields.flag("hot_pages"),
-        chart_shortcuts=fields.flag("chart_shortcuts"),
-        font_dirs=fields.texts("font_dirs", count_max=100, chars_max=4_096),
-        slots_dir=fields.text("slots_dir", chars_max=4_096),
-        nice=fields.integer("nice", 0, 19),
-        file_bytes_max=fields.integer("file_bytes_max", 0, 1 << 62),
-        open_files_max=fields.integer("open_files_max", 0, 1 << 31),
-        memory_bytes_max=fields.integer("memory_bytes_max", 0, 1 << 62),
-        cpu_s_max=fields.integer("cpu_s_max", 0, 1 << 31),
-        disk_bytes_max=fields.integer("disk_bytes_max", 0, 1 << 62),
-        job_files_max=fields.integer("job_files_max", 0, 1 << 31),
-        threads_max=fields.integer("threads_max", 1, 1 << 22),
-        worker_uid=fields.integer("worker_uid", 0, 1 << 32),
-        worker_gid=fields.integer("worker_gid", 0, 1 << 32),
-        unguarded=fields.flag("unguarded"),
-        layers_off=fields.texts("layers_off", count_max=len(LAYERS), chars_max=64),
+def _decode_ready(body: Any) -> Ready:
+    template, pid, layers = read(_WHERE, body, _READY)
+    return Ready(decode_template(template), pid, tuple(Layer(*read("layer", entry, _LAYER)) for entry in layers))
+
+
+def _decode_settled(body: Any) -> Settled:
+    failed, measures = read(_WHERE, body, _SETTLED)
+    return Settled(
+        checked_texts(_WHERE, "failed", failed, chars_max=200),
+        tuple(Measure(*read("measure", entry, _MEASURE)) for entry in measures),
     )
 
 
-def _decode_ready(fields: Fields) -> Ready:
-    layers = tuple(
-        Layer(item.word("name", LAYERS), item.flag("active"), item.text("detail", chars_max=2_000))
-        for item in (Fields(entry, "layer") for entry in fields.items("layers", count_max=len(LAYERS)))
-    )
-    return Ready(decode_template(dict(fields.mapping("template"))), fields.integer("pid", 1, _PID_MAX), layers)
-
-
-def _decode_settled(fields: Fields) -> Settled:
-    measures = tuple(
-        Measure(item.word("name", MEASURES), item.integer("amount", 0, 1 << 62), item.text("detail", chars_max=2_000))
-        for item in (Fields(entry, "measure") for entry in fields.items("measures", count_max=len(MEASURES)))
-    )
-    return Settled(fields.texts("failed", count_max=100, chars_max=200), measures)
-
-
-_DECODERS: Final[Mapping[str, Callable[[Fields], Control]]] = {
+_DECODERS: Final[Mapping[str, Callable[[Any], Control]]] = {
     "Start": _decode_start,
     "Ready": _decode_ready,
     "Settling": lambda _: Settling(),
     "Settled": _decode_settled,
-    "Threaded": lambda fields: Threaded(fields.text("module", chars_max=200), fields.integer("threads", 1, _PID_MAX)),
-    "ForkFailed": lambda fields: ForkFailed(_worker_id(fields), fields.text("message", chars_max=2_000)),
+    "Threaded": lambda body: Threaded(*read(_WHERE, body, _THREADED)),
+    "ForkFailed": lambda body: ForkFailed(*read(_WHERE, body, _FORK_FAILED)),
 }

@@ -7,16 +7,24 @@ frame that follows, in order, by a map with at least a ``kind``. Bulk bytes are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from warmfork.errors import ProtocolError
 from warmfork.wire import codec, limits
-from warmfork.wire.fields import Fields
+from warmfork.wire.fields import JOB_ID, integer, items, read, text
 
 # An order repeats a request's header and adds what the daemon decided: whatever was accepted must fit again.
 ORDER_EXTRA_BYTES: Final = 4 * limits.KIB
 ORDER_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX + ORDER_EXTRA_BYTES
+
+_HEADER: Final = (
+    integer("v", 0, 1 << 31),
+    text("type", chars_max=64),
+    items("parts", count_max=limits.PARTS_MAX),
+)
+_PART: Final = (text("kind", chars_max=64),)
+_NO_INFO: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class UnsupportedVersion(ProtocolError):
@@ -27,8 +35,7 @@ class UnknownMessageType(ProtocolError):
     """A well-formed message of a type that this end does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One raw frame.
 
     Attributes:
@@ -38,8 +45,8 @@ class Part:
     """
 
     kind: str
-    data: bytes | memoryview = field(repr=False)
-    info: Mapping[str, Any] = field(default_factory=dict)
+    data: bytes | memoryview
+    info: Mapping[str, Any] = _NO_INFO
 
 
 def to_frames(
@@ -57,9 +64,8 @@ def to_frames(
         packed = codec.pack({**header, "v": limits.PROTOCOL_VERSION, "type": type_, "parts": described})
     except (ValueError, OverflowError) as problem:  # a lone surrogate, an integer over 64 bits, too deep a nesting
         raise ProtocolError(f"the header of {type_!r} cannot be packed: {problem}") from None
-    frames: list[bytes | memoryview] = [packed]
-    frames.extend(part.data for part in parts)
-    check_sizes([len(frame) for frame in frames], header_bytes_max)
+    frames: list[bytes | memoryview] = [packed, *[part.data for part in parts]]
+    check_sizes(list(map(len, frames)), header_bytes_max)
     return frames
 
 
@@ -78,35 +84,33 @@ def check_sizes(sizes: Sequence[int], header_bytes_max: int = limits.HEADER_BYTE
 
 def from_frames(
     frames: Sequence[bytes | memoryview], *, header_bytes_max: int = limits.HEADER_BYTES_MAX
-) -> tuple[str, Fields, list[Part]]:
-    """Message type, header fields and parts of any frames, or ProtocolError.
+) -> tuple[str, dict[str, Any], list[Part]]:
+    """Message type, header and parts of any frames, or ProtocolError.
 
     Raises:
         UnsupportedVersion: the header is readable and of another version.
         ProtocolError: anything else that is not a message.
     """
-    check_sizes([len(frame) for frame in frames], header_bytes_max)
-    fields = Fields(codec.unpack(frames[0], bytes_max=header_bytes_max), "header")
-    version = fields.integer("v", 0, 1 << 31)
+    check_sizes(list(map(len, frames)), header_bytes_max)
+    header = codec.unpack(frames[0], bytes_max=header_bytes_max)
+    version, type_, described = read("header", header, _HEADER)
     if version != limits.PROTOCOL_VERSION:
         raise UnsupportedVersion(
             f"the message is of protocol version {version}; this end speaks version {limits.PROTOCOL_VERSION}"
         )
-    type_ = fields.text("type", chars_max=64)
-    described = fields.items("parts", count_max=limits.PARTS_MAX)
     if len(described) != len(frames) - 1:
         raise ProtocolError(f"the header describes {len(described)} parts and {len(frames) - 1} frames follow it")
-    parts = []
-    for description, data in zip(described, frames[1:], strict=True):
-        info = Fields(description, "part")
-        parts.append(Part(info.text("kind", chars_max=64), data, description))
-    return type_, fields, parts
+    return (
+        type_,
+        header,
+        [Part(read("part", info, _PART)[0], data, info) for info, data in zip(described, frames[1:], strict=True)],
+    )
 
 
 def request_id_of(frames: Sequence[bytes | memoryview]) -> bytes:
     """The id in the header of any frames, of whatever version; all zero where there is none to be read."""
     try:
-        check_sizes([len(frame) for frame in frames])
-        return Fields(codec.unpack(frames[0]), "header").job_id()
+        check_sizes(list(map(len, frames)))
+        return bytes(read("header", codec.unpack(frames[0]), (JOB_ID,))[0])
     except ProtocolError:
         return bytes(limits.JOB_ID_BYTES)

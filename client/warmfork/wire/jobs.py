@@ -13,7 +13,7 @@ from typing import Any, Final
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
 from warmfork.wire import codec, limits
-from warmfork.wire.fields import Fields
+from warmfork.wire.fields import checked_numbers, integer, mapping, read, text, word
 from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, Part, check_sizes, from_frames
 from warmfork.wire.messages import decode_error, encode_error
 from warmfork.wire.names import check_file_name
@@ -27,6 +27,20 @@ _CLOCK_S_MAX: Final = 1e12
 # The reply's header carries what the report's does and the names of the collected files, and signatures: half of the
 # bound is the report's, so that no worker can make a reply that the daemon is unable to send.
 REPORT_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX // 2
+_REPORT: Final = (
+    word("outcome", OUTCOMES),
+    mapping("error", default=None),
+    integer("exit_code", -(1 << 31), (1 << 31) - 1, default=None),
+    integer("charts_dropped", 0, 1 << 31, default=0),
+)
+_CHART: Final = (
+    word("media_type", MEDIA_TYPES),
+    integer("width_px", 0, limits.IMAGE_PX_MAX),
+    integer("height_px", 0, limits.IMAGE_PX_MAX),
+    integer("figure_number", 0, 1 << 31, default=None),
+    text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
+    text("file_name", chars_max=limits.PATH_BYTES_MAX, default=None),
+)
 _CHART_TEXT_BYTES_MAX: Final = 192 * limits.KIB  # titles and file names of all charts that an honest worker reports
 
 
@@ -114,7 +128,7 @@ def encode_order(order: JobOrder) -> list[bytes | memoryview]:
         [file.name for file in order.files],
     ]
     frames = [codec.pack(header), *parts]
-    check_sizes([len(frame) for frame in frames], ORDER_HEADER_BYTES_MAX)
+    check_sizes(list(map(len, frames)), ORDER_HEADER_BYTES_MAX)
     return frames
 
 
@@ -210,39 +224,35 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
 
 def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:
     """The report that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames, header_bytes_max=REPORT_HEADER_BYTES_MAX)
+    type_, header, parts = from_frames(frames, header_bytes_max=REPORT_HEADER_BYTES_MAX)
     if type_ != "report":
         raise ProtocolError(f"{type_!r} where a report is expected")
-    charts = tuple(_decode_chart(part) for part in parts if part.kind == "chart")
+    charts = tuple([_decode_chart(part) for part in parts if part.kind == "chart"])
     if len(charts) > limits.CHARTS_MAX:
         raise ProtocolError(f"{len(charts)} charts where at most {limits.CHARTS_MAX} are allowed")
+    outcome, error, exit_code, charts_dropped = read("header", header, _REPORT)
     return JobReport(
-        outcome=fields.word("outcome", OUTCOMES),
-        error=decode_error(fields),
-        exit_code=fields.optional_integer("exit_code", -(1 << 31), (1 << 31) - 1),
-        charts=charts,
-        charts_dropped=fields.integer("charts_dropped", 0, 1 << 31, default=0),
-        times_s=_decode_times(fields),
+        outcome, decode_error(error), exit_code, charts, charts_dropped, _decode_times(header.get("times_s"))
     )
 
 
-def _decode_times(fields: Fields) -> tuple[float, ...]:
+def _decode_times(source: Any) -> tuple[float, ...]:
+    if type(source) is not list or len(source) != _TIMES:
+        return ()
     try:
-        times_s = fields.numbers("times_s", 0, _CLOCK_S_MAX, count_max=_TIMES)
+        return tuple(checked_numbers("header", "times_s", source, 0, _CLOCK_S_MAX))
     except ProtocolError:
         return ()
-    return tuple(times_s) if len(times_s) == _TIMES else ()
 
 
 def _decode_chart(part: Part) -> ReportedChart:
-    info = Fields(part.info, "chart")
-    name = info.optional_text("file_name", chars_max=limits.PATH_BYTES_MAX)
+    media_type, width_px, height_px, figure_number, title, name = read("chart", part.info, _CHART)
     return ReportedChart(
-        info.word("media_type", MEDIA_TYPES),
-        info.integer("width_px", 0, limits.IMAGE_PX_MAX),
-        info.integer("height_px", 0, limits.IMAGE_PX_MAX),
-        info.optional_integer("figure_number", 0, 1 << 31),
-        info.text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
+        media_type,
+        width_px,
+        height_px,
+        figure_number,
+        title,
         None if name is not None else part.data,
         None if name is None else check_file_name(name),
     )

@@ -7,12 +7,24 @@ record are views of what came in; nothing is copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from warmfork.errors import ProtocolError
-from warmfork.results import VERDICTS, Dropped, ErrorInfo, Verdict
+from warmfork.results import VERDICTS, Dropped, ErrorInfo
 from warmfork.wire import limits
-from warmfork.wire.fields import Fields
+from warmfork.wire.fields import (
+    JOB_ID,
+    binary,
+    checked_texts,
+    flag,
+    integer,
+    items,
+    mapping,
+    number,
+    read,
+    text,
+    word,
+)
 from warmfork.wire.frames import Part, UnknownMessageType, from_frames, to_frames
 from warmfork.wire.names import check_file_name
 from warmfork.wire.output import decode_output, encode_output
@@ -46,35 +58,111 @@ from warmfork.wire.usage import decode_usage, encode_usage
 
 Frames = Sequence[bytes | memoryview]
 _COUNT_MAX: Final = 1 << 62
+_NOTHING: Final[dict[str, Any]] = {}
+
+_CANCEL: Final = (JOB_ID, binary("job_id", bytes_min=limits.JOB_ID_BYTES, bytes_max=limits.JOB_ID_BYTES))
+_EXECUTE: Final = (
+    JOB_ID,
+    number("timeout_s", 0.001, limits.TIMEOUT_S_MAX, default=None),
+    number("deadline_s", 0.001, limits.TIMEOUT_S_MAX, default=None),
+    integer("memory_bytes", 1, limits.MEMORY_BYTES_MAX, default=None),
+    items("formats", count_max=limits.FORMATS_MAX),
+    text("policy", chars_max=64, default=None),
+    text("template", chars_max=64, default=None),
+    mapping("rc", default=_NOTHING),
+    flag("redact"),
+    flag("stream"),
+    text("tenant", chars_max=limits.TENANT_CHARS_MAX, default=""),
+    word("priority", PRIORITIES, default=PRIORITIES[0]),
+    text("resend", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
+    number("sent_s_ago", 0, 1e9, default=0.0),
+)
+_FILE: Final = (text("name", chars_max=limits.PATH_BYTES_MAX),)
+_TEMPLATE: Final = (
+    text("name", chars_max=64),
+    text("python", chars_max=200, default=""),
+    text("font", chars_max=200, default=""),
+    word("state", TEMPLATE_STATES, default="ready"),
+    items("libraries", count_max=1_000),
+)
+_LIBRARY: Final = (
+    text("name", chars_max=200),
+    text("version", chars_max=200, default=""),
+    number("import_s", 0, 1e9, default=0.0),
+    text("error", chars_max=2_000, default=""),
+)
+_HELLO: Final = (
+    JOB_ID,
+    text("version", chars_max=64),
+    integer("pid", 0, 1 << 31),
+    items("templates", count_max=64),
+    items("policies", count_max=16),
+    mapping("limits", default=_NOTHING),
+    items("features", count_max=64),
+    text("instance", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
+)
+_STATUS: Final = (JOB_ID, mapping("status", default=_NOTHING))
+_CANCELLED: Final = (JOB_ID, word("outcome", CANCEL_OUTCOMES))
+_REFUSED: Final = (JOB_ID, text("code", chars_max=64), text("message", chars_max=4_096))
+_ERROR: Final = (
+    text("type", chars_max=500),
+    text("message", chars_max=64 * limits.KIB),
+    integer("line", 0, 1 << 31, default=None),
+    text("traceback", chars_max=64 * limits.KIB, default=""),
+)
+_RESULT: Final = (
+    JOB_ID,
+    word("verdict", VERDICTS),
+    mapping("error", default=_NOTHING),
+    mapping("usage", default=_NOTHING),
+    mapping("dropped", default=_NOTHING),
+    integer("exit_code", -(1 << 31), 1 << 31, default=None),
+    number("retry_after_s", 0, 1e9, default=None),
+    flag("retry_safe", default=None),
+    text("policy", chars_max=64, default=""),
+    flag("guarded", default=True),
+    integer("queue_length", 0, _COUNT_MAX, default=None),
+)
+_DROPPED: Final = (integer("charts", 0, _COUNT_MAX, default=0), integer("files", 0, _COUNT_MAX, default=0))
+_STREAM: Final = (integer("dropped", 0, _COUNT_MAX, default=0),)
+_CHART: Final = (
+    word("media_type", MEDIA_TYPES),
+    integer("width_px", 0, limits.IMAGE_PX_MAX),
+    integer("height_px", 0, limits.IMAGE_PX_MAX),
+    binary("signature", bytes_max=SIGNATURE_BYTES),
+    integer("figure_number", 0, 1 << 31, default=None),
+    text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
+    text("file_name", chars_max=limits.PATH_BYTES_MAX, default=None),
+)
 
 
 def encode_request(request: Request) -> list[bytes | memoryview]:
     """The frames of a request. Raises ProtocolError where it breaks a limit."""
+    if isinstance(request, ExecuteRequest):
+        return _encode_execute(request)
     if isinstance(request, HelloRequest):
         return to_frames("hello", {"id": request.id})
     if isinstance(request, StatusRequest):
         return to_frames("status", {"id": request.id})
     if isinstance(request, ReloadRequest):
         return to_frames("reload", {"id": request.id})
-    if isinstance(request, CancelRequest):
-        return to_frames("cancel", {"id": request.id, "job_id": request.job_id})
-    return _encode_execute(request)
+    return to_frames("cancel", {"id": request.id, "job_id": request.job_id})
 
 
 def decode_request(frames: Frames) -> Request:
     """The request that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames)
-    request_id = fields.job_id()
+    type_, header, parts = from_frames(frames)
+    if type_ == "execute":
+        return _decode_execute(header, parts)
+    if type_ == "cancel":
+        return CancelRequest(*read("header", header, _CANCEL))
+    request_id = read("header", header, (JOB_ID,))[0]
     if type_ == "hello":
         return HelloRequest(request_id)
     if type_ == "status":
         return StatusRequest(request_id)
     if type_ == "reload":
         return ReloadRequest(request_id)
-    if type_ == "cancel":
-        return CancelRequest(request_id, fields.job_id("job_id"))
-    if type_ == "execute":
-        return _decode_execute(request_id, fields, parts)
     raise UnknownMessageType(f"{type_!r} is not a request of protocol version {limits.PROTOCOL_VERSION}")
 
 
@@ -84,7 +172,7 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
         parts.append(Part("variables", request.variables))
     if request.stdin is not None:
         parts.append(Part("stdin", request.stdin))
-    parts.extend(Part("file", file.data, {"name": check_file_name(file.name)}) for file in request.files)
+    parts += [Part("file", file.data, {"name": check_file_name(file.name)}) for file in request.files]
     header: dict[str, Any] = {
         "id": request.id,
         "timeout_s": request.timeout_s,
@@ -108,7 +196,7 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
     return to_frames("execute", header, parts)
 
 
-def _decode_execute(request_id: bytes, fields: Fields, parts: Sequence[Part]) -> ExecuteRequest:
+def _decode_execute(header: Mapping[str, Any], parts: Sequence[Part]) -> ExecuteRequest:
     single: dict[str, bytes | memoryview] = {}
     files: dict[str, InputFile] = {}
     for part in parts:
@@ -117,46 +205,57 @@ def _decode_execute(request_id: bytes, fields: Fields, parts: Sequence[Part]) ->
                 raise ProtocolError(f"the part {part.kind!r} comes twice")
             single[part.kind] = part.data
         elif part.kind == "file":
-            name = check_file_name(Fields(part.info, "file").text("name", chars_max=limits.PATH_BYTES_MAX))
-            if name in files:
-                raise ProtocolError(f"the file {name!r} comes twice")
-            files[name] = InputFile(name, part.data)
+            file = _decode_file(part)
+            if file.name in files:
+                raise ProtocolError(f"the file {file.name!r} comes twice")
+            files[file.name] = file
     if "code" not in single:
         raise ProtocolError("an execute request has no part 'code'")
     if len(single["code"]) > limits.CODE_BYTES_MAX:
         raise ProtocolError(f"code of {len(single['code'])} bytes where at most {limits.CODE_BYTES_MAX} are allowed")
     if len(files) > limits.FILES_MAX:
         raise ProtocolError(f"{len(files)} files where at most {limits.FILES_MAX} are allowed")
+    (
+        request_id,
+        timeout_s,
+        deadline_s,
+        memory_bytes,
+        formats,
+        policy,
+        template,
+        rc,
+        redact,
+        stream,
+        tenant,
+        priority,
+        resend,
+        sent_s_ago,
+    ) = read("header", header, _EXECUTE)
+    for name in formats:
+        if name not in FORMATS:
+            raise ProtocolError(f"format {str(name)[:16]!r} is not known; charts come as {', '.join(FORMATS)}")
+    if len(set(formats)) != len(formats):
+        raise ProtocolError("a format is named twice")
     return ExecuteRequest(
         id=request_id,
         code=single["code"],
         variables=single.get("variables"),
         stdin=single.get("stdin"),
         files=tuple(files.values()),
-        timeout_s=fields.optional_number("timeout_s", 0.001, limits.TIMEOUT_S_MAX),
-        deadline_s=fields.optional_number("deadline_s", 0.001, limits.TIMEOUT_S_MAX),
-        memory_bytes=fields.optional_integer("memory_bytes", 1, limits.MEMORY_BYTES_MAX),
-        formats=_decode_formats(fields),
-        policy=fields.optional_text("policy", chars_max=64),
-        template=fields.optional_text("template", chars_max=64),
-        rc=fields.mapping("rc"),
-        redact=fields.flag("redact"),
-        stream=fields.flag("stream"),
-        tenant=fields.text("tenant", chars_max=limits.TENANT_CHARS_MAX, default=""),
-        priority=fields.word("priority", PRIORITIES, default=PRIORITIES[0]),
-        resend=fields.text("resend", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
-        sent_s_ago=fields.number("sent_s_ago", 0, 1e9, default=0.0),
+        timeout_s=timeout_s,
+        deadline_s=deadline_s,
+        memory_bytes=memory_bytes,
+        formats=tuple(formats),
+        policy=policy,
+        template=template,
+        rc=rc,
+        redact=redact,
+        stream=stream,
+        tenant=tenant,
+        priority=priority,
+        resend=resend,
+        sent_s_ago=sent_s_ago,
     )
-
-
-def _decode_formats(fields: Fields) -> tuple[str, ...]:
-    formats = fields.texts("formats", count_max=limits.FORMATS_MAX, chars_max=16)
-    for name in formats:
-        if name not in FORMATS:
-            raise ProtocolError(f"format {name!r} is not known; charts come as {', '.join(FORMATS)}")
-    if len(set(formats)) != len(formats):
-        raise ProtocolError("a format is named twice")
-    return formats
 
 
 def encode_reply(reply: Reply) -> list[bytes | memoryview]:
@@ -200,66 +299,51 @@ def encode_template(template: TemplateInfo) -> dict[str, Any]:
 
 def decode_template(data: Any) -> TemplateInfo:
     """The inverse of ``encode_template``, or ProtocolError."""
-    fields = Fields(data, "template")
-    libraries = []
-    for item in fields.items("libraries", count_max=1_000):
-        library = Fields(item, "library")
-        libraries.append(
-            LibraryInfo(
-                library.text("name", chars_max=200),
-                library.text("version", chars_max=200, default=""),
-                library.number("import_s", 0, 1e9, default=0.0),
-                library.text("error", chars_max=2_000, default=""),
-            )
-        )
-    return TemplateInfo(
-        fields.text("name", chars_max=64),
-        fields.text("python", chars_max=200, default=""),
-        tuple(libraries),
-        fields.text("font", chars_max=200, default=""),
-        fields.word("state", TEMPLATE_STATES, default="ready"),
-    )
+    name, python, font, state, found = read("template", data, _TEMPLATE)
+    libraries = tuple(LibraryInfo(*read("library", item, _LIBRARY)) for item in found)
+    return TemplateInfo(name, python, libraries, font, state)
 
 
 def decode_reply(frames: Frames) -> Reply:
     """The reply that these frames are, or ProtocolError."""
-    type_, fields, parts = from_frames(frames)
+    type_, header, parts = from_frames(frames)
     decoder = _REPLY_DECODERS.get(type_)
     if decoder is None:
         raise UnknownMessageType(f"{type_!r} is not a reply of protocol version {limits.PROTOCOL_VERSION}")
-    return decoder(fields, parts)
+    return decoder(header, parts)
 
 
-def _decode_hello(fields: Fields, parts: Sequence[Part]) -> HelloReply:
+def _decode_hello(header: Mapping[str, Any], parts: Sequence[Part]) -> HelloReply:
+    request_id, version, pid, templates, policies, bounds, features, instance = read("header", header, _HELLO)
     return HelloReply(
-        fields.job_id(),
-        fields.text("version", chars_max=64),
-        fields.integer("pid", 0, 1 << 31),
-        tuple(decode_template(item) for item in fields.items("templates", count_max=64)),
-        fields.texts("policies", count_max=16, chars_max=64),
-        _numbers(fields.mapping("limits")),
-        fields.texts("features", count_max=64, chars_max=64),
-        fields.text("instance", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
+        request_id,
+        version,
+        pid,
+        tuple(map(decode_template, templates)),
+        checked_texts("header", "policies", policies, chars_max=64),
+        _numbers(bounds),
+        checked_texts("header", "features", features, chars_max=64),
+        instance,
     )
 
 
-def _numbers(items: Mapping[str, Any]) -> dict[str, float | int]:
-    for name, value in items.items():
+def _numbers(bounds: Mapping[str, Any]) -> dict[str, float | int]:
+    for name, value in bounds.items():
         if type(value) not in (int, float):
             raise ProtocolError(f"limit {name!r} is not a number")
-    return dict(items)
+    return dict(bounds)
 
 
-def _decode_status(fields: Fields, parts: Sequence[Part]) -> StatusReply:
-    return StatusReply(fields.job_id(), fields.mapping("status"))
+def _decode_status(header: Mapping[str, Any], parts: Sequence[Part]) -> StatusReply:
+    return StatusReply(*read("header", header, _STATUS))
 
 
-def _decode_cancel(fields: Fields, parts: Sequence[Part]) -> CancelReply:
-    return CancelReply(fields.job_id(), fields.word("outcome", CANCEL_OUTCOMES))
+def _decode_cancel(header: Mapping[str, Any], parts: Sequence[Part]) -> CancelReply:
+    return CancelReply(*read("header", header, _CANCELLED))
 
 
-def _decode_error(fields: Fields, parts: Sequence[Part]) -> ErrorReply:
-    return ErrorReply(fields.job_id(), fields.text("code", chars_max=64), fields.text("message", chars_max=4_096))
+def _decode_error(header: Mapping[str, Any], parts: Sequence[Part]) -> ErrorReply:
+    return ErrorReply(*read("header", header, _REFUSED))
 
 
 def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
@@ -280,7 +364,7 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
             "file_name": chart.file_name,
         }
         parts.append(Part("chart", chart.data, info))
-    parts.extend(Part("file", file.data, {"name": file.name}) for file in reply.files)
+    parts += [Part("file", file.data, {"name": file.name}) for file in reply.files]
     dropped = reply.dropped
     header = {
         "id": reply.id,
@@ -306,79 +390,80 @@ def encode_error(error: ErrorInfo | None) -> dict[str, Any] | None:
     return {"type": error.type, "message": error.message, "line": error.line, "traceback": error.traceback}
 
 
-def decode_error(fields: Fields, name: str = "error") -> ErrorInfo | None:
+def decode_error(source: Any) -> ErrorInfo | None:
     """The inverse of ``encode_error``, or ProtocolError."""
-    if not fields.mapping(name):
-        return None
-    error = fields.inner(name)
-    return ErrorInfo(
-        error.text("type", chars_max=500),
-        error.text("message", chars_max=64 * limits.KIB),
-        error.optional_integer("line", 0, 1 << 31),
-        error.text("traceback", chars_max=64 * limits.KIB, default=""),
-    )
+    return ErrorInfo(*read("header: error", source, _ERROR)) if source else None
 
 
-def _decode_result(fields: Fields, parts: Sequence[Part]) -> ResultReply:
-    by_kind = {part.kind: part for part in parts if part.kind in ("stdout", "stdout_tail", "stderr", "stderr_tail")}
-    dropped = fields.inner("dropped")
-    stdout, stderr = _decode_stream(by_kind, "stdout"), _decode_stream(by_kind, "stderr")
+def _decode_result(header: Mapping[str, Any], parts: Sequence[Part]) -> ResultReply:
+    (
+        job_id,
+        verdict,
+        error,
+        usage,
+        dropped,
+        exit_code,
+        retry_after_s,
+        retry_safe,
+        policy,
+        guarded,
+        queue_length,
+    ) = read("header", header, _RESULT)
+    streams = {part.kind: part for part in parts if part.kind in _STREAM_PARTS}
+    stdout = _decode_stream(streams, "stdout", "stdout_tail") if streams else _NO_TEXT
+    stderr = _decode_stream(streams, "stderr", "stderr_tail") if streams else _NO_TEXT
+    charts_dropped, files_dropped = read("header: dropped", dropped, _DROPPED)
     return ResultReply(
-        id=fields.job_id(),
-        verdict=cast(Verdict, fields.word("verdict", VERDICTS)),
+        id=job_id,
+        verdict=verdict,
         stdout=stdout,
         stderr=stderr,
-        error=decode_error(fields),
-        charts=tuple(_decode_chart(part) for part in parts if part.kind == "chart"),
-        files=tuple(_decode_file(part) for part in parts if part.kind == "file"),
-        usage=decode_usage(fields.inner("usage")),
-        dropped=Dropped(
-            stdout.dropped,
-            stderr.dropped,
-            dropped.integer("charts", 0, _COUNT_MAX, default=0),
-            dropped.integer("files", 0, _COUNT_MAX, default=0),
-        ),
-        exit_code=fields.optional_integer("exit_code", -(1 << 31), 1 << 31),
-        retry_after_s=fields.optional_number("retry_after_s", 0, 1e9),
-        retry_safe=fields.optional_flag("retry_safe"),
-        policy=fields.text("policy", chars_max=64, default=""),
-        guarded=fields.flag("guarded", default=True),
-        queue_length=fields.optional_integer("queue_length", 0, _COUNT_MAX),
+        error=decode_error(error),
+        charts=tuple([_decode_chart(part) for part in parts if part.kind == "chart"]),
+        files=tuple([_decode_file(part) for part in parts if part.kind == "file"]),
+        usage=decode_usage("header: usage", usage),
+        dropped=Dropped(stdout.dropped, stderr.dropped, charts_dropped, files_dropped),
+        exit_code=exit_code,
+        retry_after_s=retry_after_s,
+        retry_safe=retry_safe,
+        policy=policy,
+        guarded=guarded,
+        queue_length=queue_length,
     )
 
 
-def _decode_stream(by_kind: Mapping[str, Part], kind: str) -> StreamText:
-    head, tail = by_kind.get(kind), by_kind.get(f"{kind}_tail")
+_STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
+_NO_TEXT: Final = StreamText()
+
+
+def _decode_stream(streams: Mapping[str, Part], head_kind: str, tail_kind: str) -> StreamText:
+    head, tail = streams.get(head_kind), streams.get(tail_kind)
     if head is None:
-        return StreamText()
+        return _NO_TEXT
     return StreamText(
-        bytes(head.data),
-        bytes(tail.data) if tail is not None else b"",
-        Fields(head.info, kind).integer("dropped", 0, _COUNT_MAX, default=0),
+        bytes(head.data), bytes(tail.data) if tail is not None else b"", read(head_kind, head.info, _STREAM)[0]
     )
 
 
 def _decode_chart(part: Part) -> SignedChart:
-    info = Fields(part.info, "chart")
-    name = info.optional_text("file_name", chars_max=limits.PATH_BYTES_MAX)
+    media_type, width_px, height_px, signature, figure_number, title, name = read("chart", part.info, _CHART)
     return SignedChart(
         part.data,
-        info.word("media_type", MEDIA_TYPES),
-        info.integer("width_px", 0, limits.IMAGE_PX_MAX),
-        info.integer("height_px", 0, limits.IMAGE_PX_MAX),
-        info.binary("signature", bytes_max=SIGNATURE_BYTES),
-        info.optional_integer("figure_number", 0, 1 << 31),
-        info.text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
+        media_type,
+        width_px,
+        height_px,
+        signature,
+        figure_number,
+        title,
         None if name is None else check_file_name(name),
     )
 
 
 def _decode_file(part: Part) -> InputFile:
-    name = Fields(part.info, "file").text("name", chars_max=limits.PATH_BYTES_MAX)
-    return InputFile(check_file_name(name), part.data)
+    return InputFile(check_file_name(read("file", part.info, _FILE)[0]), part.data)
 
 
-_REPLY_DECODERS: Final[Mapping[str, Callable[[Fields, Sequence[Part]], Reply]]] = {
+_REPLY_DECODERS: Final[Mapping[str, Callable[[Mapping[str, Any], Sequence[Part]], Reply]]] = {
     "hello": _decode_hello,
     "status": _decode_status,
     "cancelled": _decode_cancel,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from warmfork.errors import ProtocolError
-from warmfork.wire.fields import Fields
+from warmfork.wire.fields import JOB_ID, integer, read, word
 from warmfork.wire.frames import Part, to_frames
 from warmfork.wire.records import STREAM_NAMES, OutputReply
 
 _COUNT_MAX: Final = 1 << 62
+_PLACE: Final = (
+    JOB_ID,
+    word("stream", STREAM_NAMES),
+    integer("seq", 0, _COUNT_MAX),
+    integer("offset", 0, _COUNT_MAX),
+)
 
 
 def encode_output(reply: OutputReply) -> list[bytes | memoryview]:
@@ -19,15 +25,10 @@ def encode_output(reply: OutputReply) -> list[bytes | memoryview]:
     return to_frames("output", place, [Part("output", reply.data)])
 
 
-def decode_output(fields: Fields, parts: Sequence[Part]) -> OutputReply:
+def decode_output(header: Mapping[str, Any], parts: Sequence[Part]) -> OutputReply:
     """The inverse of ``encode_output``, or ProtocolError."""
     data = next((part.data for part in parts if part.kind == "output"), b"")
     if not data:
         raise ProtocolError("an output message has no bytes")
-    return OutputReply(
-        fields.job_id(),
-        fields.word("stream", STREAM_NAMES),
-        fields.integer("seq", 0, _COUNT_MAX),
-        fields.integer("offset", 0, _COUNT_MAX),
-        bytes(data),
-    )
+    job_id, stream, seq, offset = read("header", header, _PLACE)
+    return OutputReply(job_id, stream, seq, offset, bytes(data))
