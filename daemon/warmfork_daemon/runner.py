@@ -14,6 +14,7 @@ from typing import Final
 from warmfork.errors import ProtocolError
 from warmfork.wire import jobs, limits, stream
 from warmfork.wire.records import ResultReply
+from warmfork.wire.reports import decode_report
 from warmfork_daemon import collector, verdicts
 from warmfork_daemon.answering import not_composed
 from warmfork_daemon.cgroups import JobCgroup
@@ -194,7 +195,7 @@ class JobRunner:
             worker.assembler.feed(data)
             if worker.assembler.frames is None:
                 return
-            worker.report = jobs.decode_report(worker.assembler.frames)
+            worker.report = decode_report(worker.assembler.frames)
         except ProtocolError as problem:
             self._reactor.unwatch(worker.channel.fileno())
             worker.kill(KillReason.BAD_REPORT, str(problem))

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from warmfork import __version__
-from warmfork.wire.messages import encode_template
 from warmfork.wire.records import HelloReply, TemplateInfo
+from warmfork.wire.templates import encode_template
 from warmfork_daemon.config import Config
 from warmfork_daemon.job import Job
 from warmfork_daemon.lifecycle import WorkerState

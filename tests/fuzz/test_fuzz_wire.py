@@ -16,7 +16,7 @@ from tests.fuzz.mutation import FUZZ, announcing, mutated, plain, replaced
 
 from warmfork.errors import ProtocolError
 from warmfork.results import Dropped, ErrorInfo, Usage
-from warmfork.wire import codec, control, frames, jobs, limits, messages, stream, values
+from warmfork.wire import codec, control, headers, jobs, limits, messages, reports, stream, values
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import (
     CancelReply,
@@ -85,7 +85,7 @@ VARIABLES = [
 DECODERS: list[Callable[[Frames], object]] = [
     messages.decode_request,
     messages.decode_reply,
-    jobs.decode_report,
+    reports.decode_report,
     jobs.decode_order,
 ]
 
@@ -140,7 +140,7 @@ def test_mutated_frames_are_records_or_protocol_errors(message: list[bytes]) -> 
     """Invariant: no frames whatever make a decoder raise anything but ``ProtocolError``."""
     for decode in DECODERS:
         decoded(decode, message)
-    assert limits.JOB_ID_BYTES == len(frames.request_id_of(message))
+    assert limits.JOB_ID_BYTES == len(headers.request_id_of(message))
 
 
 @FUZZ
@@ -178,7 +178,7 @@ def test_any_report_comes_back(title: str, message: str, count: int, data: bytes
         (title + message).encode()
         chart = jobs.ReportedChart("image/svg+xml", 1, 2, count, title, data)
         report = jobs.JobReport("error", ErrorInfo("E", message, count), None, (chart,), count)
-        (arrived,) = jobs.decode_report(jobs.encode_report(report)).charts
+        (arrived,) = reports.decode_report(jobs.encode_report(report)).charts
         assert (title[: limits.TITLE_CHARS_MAX], data) == (arrived.title, arrived.data)
 
 
@@ -190,7 +190,7 @@ def test_the_longest_honest_report_can_be_read() -> None:
         for number in range(limits.CHARTS_MAX)
     )
     error = ErrorInfo(wide * 500, wide * 8_000, 1, wide * 32_000)
-    report = jobs.decode_report(jobs.encode_report(jobs.JobReport("error", error, None, charts)))
+    report = reports.decode_report(jobs.encode_report(jobs.JobReport("error", error, None, charts)))
     assert error == report.error
     assert 0 < len(report.charts) <= limits.CHARTS_MAX
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from warmfork.errors import ProtocolError
 from warmfork.results import PHASES, VERDICTS, Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import codec, limits, records
-from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion, to_frames
+from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion
 from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
 
 ids = st.binary(min_size=16, max_size=16)
@@ -216,7 +216,7 @@ def test_an_unknown_type_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"id": b"short"}, "16 bytes"),
+        ({"id": b"short"}, "length >= 16.*id"),
         ({"timeout_s": float("nan")}, "timeout_s"),
         ({"timeout_s": -1}, "timeout_s"),
         ({"timeout_s": True}, "timeout_s"),
@@ -225,7 +225,7 @@ def test_an_unknown_type_is_told_apart() -> None:
         ({"formats": ["png", "png"]}, "twice"),
         ({"parts": []}, "0 parts and 1 frames"),
         ({"parts": [{"kind": "stdin"}]}, "no part 'code'"),
-        ({"parts": ["code"]}, "part is str"),
+        ({"parts": ["code"]}, "str.*parts"),
         ({"rc": [1]}, "rc"),
         ({"policy": 7}, "policy"),
     ],
@@ -261,7 +261,7 @@ def test_too_many_parts_are_refused() -> None:
 def test_a_header_over_its_bound_is_refused_when_encoded() -> None:
     """No end makes a header that the other must refuse."""
     with pytest.raises(ProtocolError, match="header"):
-        to_frames("status", {"x": ["y" * 1000] * 2000})
+        encode_reply(records.StatusReply(bytes(16), {"x": ["y" * 1000] * 2000}))
 
 
 @pytest.mark.parametrize("count", [0, 3, len(PHASES), len(PHASES) + 5])

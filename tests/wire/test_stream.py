@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmfork.errors import ProtocolError
-from warmfork.wire import codec, jobs, limits, stream
+from warmfork.wire import codec, jobs, limits, reports, stream
 
 messages = st.lists(st.binary(max_size=60), min_size=1, max_size=6)
 
@@ -66,7 +66,7 @@ def test_the_number_of_frames_is_bounded() -> None:
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=4))
 def test_any_report_decodes_or_raises_protocol_error(frames: list[bytes]) -> None:
     """Invariant: no frames whatever make the report's or the order's decoder raise anything but ProtocolError."""
-    for decode in (jobs.decode_report, jobs.decode_order):
+    for decode in (reports.decode_report, jobs.decode_order):
         with contextlib.suppress(ProtocolError):
             decode(frames)
 
@@ -84,7 +84,7 @@ def test_a_report_comes_back() -> None:
         4,
         (1.0, 2.0, 3.5, 4.0),
     )
-    assert report == jobs.decode_report([bytes(frame) for frame in jobs.encode_report(report)])
+    assert report == reports.decode_report([bytes(frame) for frame in jobs.encode_report(report)])
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_a_report_comes_back() -> None:
 def test_times_that_are_none_cost_the_report_nothing_else(times_s: object) -> None:
     """A job may have broken its worker's clock: its outcome stands, and only the times are gone."""
     header = {"v": 1, "type": "report", "outcome": "ok", "parts": [], "times_s": times_s}
-    assert jobs.JobReport("ok") == jobs.decode_report([codec.pack(header)])
+    assert jobs.JobReport("ok") == reports.decode_report([codec.pack(header)])

@@ -18,7 +18,7 @@ unpack_believed: Final[Any] = msgpack.unpackb
 """``unpack`` without its checks, for what comes from a peer that is believed. Raises nearly anything for malformed data."""
 Packer: Final[Any] = msgpack.Packer
 """``Packer().pack(value)`` is ``pack(value)`` in one function less."""
-_STRINGS: Final = frozenset((str,))
+_SCALARS: Final = (type(None), bool, int, float, str, bytes)
 _PACKER_OPTIONS: Final[dict[str, Any]] = {"use_bin_type": True, "strict_types": True}
 
 
@@ -95,9 +95,8 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
             if kind is dict:
                 if any_keys:
                     inner.extend(item)
-                elif not _STRINGS.issuperset(map(type, item)):
-                    kinds = {type(key).__name__ for key in item} - {"str"}
-                    raise ProtocolError(f"a map key is {', '.join(sorted(kinds))} where only strings are allowed")
+                else:
+                    _check_keys(item)
                 inner.extend(item.values())
             elif kind in (list, tuple, set, frozenset):
                 inner.extend(item)
@@ -108,3 +107,28 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
             return
         level = inner
     raise ProtocolError(f"containers are nested deeper than {nesting_max}")
+
+
+def check_plain(value: Any, nesting_max: int) -> None:
+    """Raise ProtocolError for anything but None, numbers, strings, bytes, lists and maps of these with strings as keys."""
+    level = [value]
+    for _ in range(nesting_max + 1):
+        inner: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                _check_keys(item)
+                inner.extend(item.values())
+            elif type(item) is list:
+                inner.extend(item)
+            elif type(item) not in _SCALARS:
+                raise ProtocolError(f"{type(item).__name__} is not plain data")
+        if not inner:
+            return
+        level = inner
+    raise ProtocolError(f"containers are nested deeper than {nesting_max}")
+
+
+def _check_keys(mapping: dict[Any, Any]) -> None:
+    kinds = {type(key).__name__ for key in mapping if type(key) is not str}
+    if kinds:
+        raise ProtocolError(f"a map key is {', '.join(sorted(kinds))} where only strings are allowed")

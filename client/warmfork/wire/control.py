@@ -15,8 +15,8 @@ from typing import Any, Final
 from warmfork.errors import ProtocolError
 from warmfork.wire import codec, limits
 from warmfork.wire.fields import checked_texts, flag, integer, items, mapping, read, text, word
-from warmfork.wire.messages import decode_template, encode_template
 from warmfork.wire.records import TemplateInfo
+from warmfork.wire.templates import decode_template, encode_template
 
 LAYERS: Final = ("seccomp", "landlock", "namespaces", "threads", "uid")
 """Of the kernel guard: system calls; files, TCP, signals; own root, pids and network; a thread limit a job; not root."""

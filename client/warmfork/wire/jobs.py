@@ -13,34 +13,15 @@ from typing import Any, Final
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
 from warmfork.wire import codec, limits
-from warmfork.wire.fields import checked_numbers, integer, mapping, read, text, word
-from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, Part, check_sizes, from_frames
-from warmfork.wire.messages import decode_error, encode_error
+from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, check_sizes
 from warmfork.wire.names import check_file_name
-from warmfork.wire.records import MEDIA_TYPES, InputFile
+from warmfork.wire.records import InputFile
 
 OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
-
-_TIMES: Final = 4
-_CLOCK_S_MAX: Final = 1e12
 
 # The reply's header carries what the report's does and the names of the collected files, and signatures: half of the
 # bound is the report's, so that no worker can make a reply that the daemon is unable to send.
 REPORT_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX // 2
-_REPORT: Final = (
-    word("outcome", OUTCOMES),
-    mapping("error", default=None),
-    integer("exit_code", -(1 << 31), (1 << 31) - 1, default=None),
-    integer("charts_dropped", 0, 1 << 31, default=0),
-)
-_CHART: Final = (
-    word("media_type", MEDIA_TYPES),
-    integer("width_px", 0, limits.IMAGE_PX_MAX),
-    integer("height_px", 0, limits.IMAGE_PX_MAX),
-    integer("figure_number", 0, 1 << 31, default=None),
-    text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
-    text("file_name", chars_max=limits.PATH_BYTES_MAX, default=None),
-)
 _CHART_TEXT_BYTES_MAX: Final = 192 * limits.KIB  # titles and file names of all charts that an honest worker reports
 
 
@@ -189,7 +170,8 @@ def _input_file(name: object, data: bytes | memoryview) -> InputFile:
 
 def encode_report(report: JobReport) -> list[bytes | memoryview]:
     """The frames of a report. Titles beyond 192 KiB together, and names of files beyond it, are left out."""
-    parts = []
+    parts: list[dict[str, Any]] = []
+    data: list[bytes | memoryview] = []
     text_bytes_left = _CHART_TEXT_BYTES_MAX
     for chart in report.charts:
         title = chart.title[: limits.TITLE_CHARS_MAX]
@@ -200,6 +182,7 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
             title = ""
         text_bytes_left -= name_bytes + len(title.encode())
         info = {
+            "kind": "chart",
             "media_type": chart.media_type,
             "width_px": chart.width_px,
             "height_px": chart.height_px,
@@ -207,52 +190,20 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
             "title": title,
             "file_name": chart.file_name,
         }
-        parts.append(Part("chart", b"" if chart.data is None else chart.data, info))
+        parts.append(info)
+        data.append(b"" if chart.data is None else chart.data)
+    error = report.error
     header = {
         "v": limits.PROTOCOL_VERSION,
         "type": "report",
-        "parts": [{**part.info, "kind": part.kind} for part in parts] if parts else [],
+        "parts": parts,
         "outcome": report.outcome,
-        "error": None if report.error is None else encode_error(report.error),
+        "error": None
+        if error is None
+        else {"type": error.type, "message": error.message, "line": error.line, "traceback": error.traceback},
         "exit_code": report.exit_code,
         "charts_dropped": report.charts_dropped,
         "times_s": report.times_s,
     }
-    # Not by ``to_frames``: see ``decode_order``. What is too large is refused where it arrives.
-    return [codec.Packer().pack(header), *(part.data for part in parts)]
-
-
-def decode_report(frames: Sequence[bytes | memoryview]) -> JobReport:
-    """The report that these frames are, or ProtocolError."""
-    type_, header, parts = from_frames(frames, header_bytes_max=REPORT_HEADER_BYTES_MAX)
-    if type_ != "report":
-        raise ProtocolError(f"{type_!r} where a report is expected")
-    charts = tuple([_decode_chart(part) for part in parts if part.kind == "chart"])
-    if len(charts) > limits.CHARTS_MAX:
-        raise ProtocolError(f"{len(charts)} charts where at most {limits.CHARTS_MAX} are allowed")
-    outcome, error, exit_code, charts_dropped = read("header", header, _REPORT)
-    return JobReport(
-        outcome, decode_error(error), exit_code, charts, charts_dropped, _decode_times(header.get("times_s"))
-    )
-
-
-def _decode_times(source: Any) -> tuple[float, ...]:
-    if type(source) is not list or len(source) != _TIMES:
-        return ()
-    try:
-        return tuple(checked_numbers("header", "times_s", source, 0, _CLOCK_S_MAX))
-    except ProtocolError:
-        return ()
-
-
-def _decode_chart(part: Part) -> ReportedChart:
-    media_type, width_px, height_px, figure_number, title, name = read("chart", part.info, _CHART)
-    return ReportedChart(
-        media_type,
-        width_px,
-        height_px,
-        figure_number,
-        title,
-        None if name is not None else part.data,
-        None if name is None else check_file_name(name),
-    )
+    # Not by ``headers.write``, which needs msgspec. What is too large is refused where it arrives.
+    return [codec.Packer().pack(header), *data]

@@ -6,34 +6,17 @@ record are views of what came in; nothing is copied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from warmfork.errors import ProtocolError
-from warmfork.results import VERDICTS, Dropped, ErrorInfo
-from warmfork.wire import limits
-from warmfork.wire.fields import (
-    JOB_ID,
-    binary,
-    checked_texts,
-    flag,
-    integer,
-    items,
-    mapping,
-    number,
-    read,
-    text,
-    word,
-)
-from warmfork.wire.frames import Part, UnknownMessageType, from_frames, to_frames
+from warmfork.results import PHASES, Dropped, ErrorInfo, Phases, Usage
+from warmfork.wire import codec, headers, limits
+from warmfork.wire.frames import Frames
+from warmfork.wire.headers import about, kind_of, plain, read, write
 from warmfork.wire.names import check_file_name
-from warmfork.wire.output import decode_output, encode_output
 from warmfork.wire.records import (
-    CANCEL_OUTCOMES,
-    FORMATS,
-    MEDIA_TYPES,
-    PRIORITIES,
-    TEMPLATE_STATES,
     CancelReply,
     CancelRequest,
     ErrorReply,
@@ -41,7 +24,6 @@ from warmfork.wire.records import (
     HelloReply,
     HelloRequest,
     InputFile,
-    LibraryInfo,
     OutputReply,
     ReloadRequest,
     Reply,
@@ -51,161 +33,98 @@ from warmfork.wire.records import (
     StatusReply,
     StatusRequest,
     StreamText,
-    TemplateInfo,
 )
-from warmfork.wire.signature import SIGNATURE_BYTES
-from warmfork.wire.usage import decode_usage, encode_usage
+from warmfork.wire.templates import decode_template, encode_template
 
-Frames = Sequence[bytes | memoryview]
-_COUNT_MAX: Final = 1 << 62
-_NOTHING: Final[dict[str, Any]] = {}
-
-_CANCEL: Final = (JOB_ID, binary("job_id", bytes_min=limits.JOB_ID_BYTES, bytes_max=limits.JOB_ID_BYTES))
-_EXECUTE: Final = (
-    JOB_ID,
-    number("timeout_s", 0.001, limits.TIMEOUT_S_MAX, default=None),
-    number("deadline_s", 0.001, limits.TIMEOUT_S_MAX, default=None),
-    integer("memory_bytes", 1, limits.MEMORY_BYTES_MAX, default=None),
-    items("formats", count_max=limits.FORMATS_MAX),
-    text("policy", chars_max=64, default=None),
-    text("template", chars_max=64, default=None),
-    mapping("rc", default=_NOTHING),
-    flag("redact"),
-    flag("stream"),
-    text("tenant", chars_max=limits.TENANT_CHARS_MAX, default=""),
-    word("priority", PRIORITIES, default=PRIORITIES[0]),
-    text("resend", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
-    number("sent_s_ago", 0, 1e9, default=0.0),
-)
-_FILE: Final = (text("name", chars_max=limits.PATH_BYTES_MAX),)
-_TEMPLATE: Final = (
-    text("name", chars_max=64),
-    text("python", chars_max=200, default=""),
-    text("font", chars_max=200, default=""),
-    word("state", TEMPLATE_STATES, default="ready"),
-    items("libraries", count_max=1_000),
-)
-_LIBRARY: Final = (
-    text("name", chars_max=200),
-    text("version", chars_max=200, default=""),
-    number("import_s", 0, 1e9, default=0.0),
-    text("error", chars_max=2_000, default=""),
-)
-_HELLO: Final = (
-    JOB_ID,
-    text("version", chars_max=64),
-    integer("pid", 0, 1 << 31),
-    items("templates", count_max=64),
-    items("policies", count_max=16),
-    mapping("limits", default=_NOTHING),
-    items("features", count_max=64),
-    text("instance", chars_max=limits.INSTANCE_CHARS_MAX, default=""),
-)
-_STATUS: Final = (JOB_ID, mapping("status", default=_NOTHING))
-_CANCELLED: Final = (JOB_ID, word("outcome", CANCEL_OUTCOMES))
-_REFUSED: Final = (JOB_ID, text("code", chars_max=64), text("message", chars_max=4_096))
-_ERROR: Final = (
-    text("type", chars_max=500),
-    text("message", chars_max=64 * limits.KIB),
-    integer("line", 0, 1 << 31, default=None),
-    text("traceback", chars_max=64 * limits.KIB, default=""),
-)
-_RESULT: Final = (
-    JOB_ID,
-    word("verdict", VERDICTS),
-    mapping("error", default=_NOTHING),
-    mapping("usage", default=_NOTHING),
-    mapping("dropped", default=_NOTHING),
-    integer("exit_code", -(1 << 31), 1 << 31, default=None),
-    number("retry_after_s", 0, 1e9, default=None),
-    flag("retry_safe", default=None),
-    text("policy", chars_max=64, default=""),
-    flag("guarded", default=True),
-    integer("queue_length", 0, _COUNT_MAX, default=None),
-)
-_DROPPED: Final = (integer("charts", 0, _COUNT_MAX, default=0), integer("files", 0, _COUNT_MAX, default=0))
-_STREAM: Final = (integer("dropped", 0, _COUNT_MAX, default=0),)
-_CHART: Final = (
-    word("media_type", MEDIA_TYPES),
-    integer("width_px", 0, limits.IMAGE_PX_MAX),
-    integer("height_px", 0, limits.IMAGE_PX_MAX),
-    binary("signature", bytes_max=SIGNATURE_BYTES),
-    integer("figure_number", 0, 1 << 31, default=None),
-    text("title", chars_max=limits.TITLE_CHARS_MAX, default=""),
-    text("file_name", chars_max=limits.PATH_BYTES_MAX, default=None),
-)
+_V: Final = limits.PROTOCOL_VERSION
+_STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
+_NO_TEXT: Final = StreamText()
+_seconds_of: Final = attrgetter(*PHASES)
 
 
 def encode_request(request: Request) -> list[bytes | memoryview]:
     """The frames of a request. Raises ProtocolError where it breaks a limit."""
     if isinstance(request, ExecuteRequest):
         return _encode_execute(request)
-    if isinstance(request, HelloRequest):
-        return to_frames("hello", {"id": request.id})
-    if isinstance(request, StatusRequest):
-        return to_frames("status", {"id": request.id})
-    if isinstance(request, ReloadRequest):
-        return to_frames("reload", {"id": request.id})
-    return to_frames("cancel", {"id": request.id, "job_id": request.job_id})
+    if isinstance(request, CancelRequest):
+        return write(headers.AskCancel(v=_V, id=request.id, job_id=request.job_id))
+    return write(_SIMPLE_REQUESTS[type(request)](v=_V, id=request.id))
+
+
+_SIMPLE_REQUESTS: Final[Mapping[type, Callable[..., headers.Header]]] = {
+    HelloRequest: headers.AskHello,
+    StatusRequest: headers.AskStatus,
+    ReloadRequest: headers.AskReload,
+}
 
 
 def decode_request(frames: Frames) -> Request:
     """The request that these frames are, or ProtocolError."""
-    type_, header, parts = from_frames(frames)
-    if type_ == "execute":
-        return _decode_execute(header, parts)
-    if type_ == "cancel":
-        return CancelRequest(*read("header", header, _CANCEL))
-    request_id = read("header", header, (JOB_ID,))[0]
-    if type_ == "hello":
-        return HelloRequest(request_id)
-    if type_ == "status":
-        return StatusRequest(request_id)
-    if type_ == "reload":
-        return ReloadRequest(request_id)
-    raise UnknownMessageType(f"{type_!r} is not a request of protocol version {limits.PROTOCOL_VERSION}")
+    header = read(frames, headers.requests)
+    if isinstance(header, headers.Execute):
+        return _decode_execute(header, frames)
+    if isinstance(header, headers.AskCancel):
+        return CancelRequest(header.id, header.job_id)
+    if isinstance(header, headers.AskHello):
+        return HelloRequest(header.id)
+    if isinstance(header, headers.AskStatus):
+        return StatusRequest(header.id)
+    return ReloadRequest(header.id)
 
 
 def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
-    parts = [Part("code", request.code)]
+    parts: list[dict[str, Any]] = [{"kind": "code"}]
+    data = [request.code]
     if request.variables is not None:
-        parts.append(Part("variables", request.variables))
+        parts.append({"kind": "variables"})
+        data.append(request.variables)
     if request.stdin is not None:
-        parts.append(Part("stdin", request.stdin))
-    parts += [Part("file", file.data, {"name": check_file_name(file.name)}) for file in request.files]
-    header: dict[str, Any] = {
-        "id": request.id,
-        "timeout_s": request.timeout_s,
-        "deadline_s": request.deadline_s,
-        "memory_bytes": request.memory_bytes,
-        "formats": list(request.formats),
-        "policy": request.policy,
-        "template": request.template,
-        "rc": dict(request.rc),
-    }
-    if request.redact:
-        header["redact"] = True
-    if request.stream:
-        header["stream"] = True
-    if request.tenant:
-        header["tenant"] = request.tenant
-    if request.priority != PRIORITIES[0]:
-        header["priority"] = request.priority
-    if request.resend:
-        header |= {"resend": request.resend, "sent_s_ago": request.sent_s_ago}
-    return to_frames("execute", header, parts)
+        parts.append({"kind": "stdin"})
+        data.append(request.stdin)
+    for file in request.files:
+        parts.append({"kind": "file", "name": check_file_name(file.name)})
+        data.append(file.data)
+    header = headers.Execute(
+        v=_V,
+        parts=parts,
+        id=request.id,
+        timeout_s=request.timeout_s,
+        deadline_s=request.deadline_s,
+        memory_bytes=request.memory_bytes,
+        formats=list(request.formats),  # type: ignore[arg-type]  # the other end judges
+        policy=request.policy,
+        template=request.template,
+        rc=_carried(request.rc) if request.rc else {},
+        redact=request.redact,
+        stream=request.stream,
+        tenant=request.tenant,
+        priority=request.priority,  # type: ignore[arg-type]
+        resend=request.resend,
+        sent_s_ago=request.sent_s_ago,
+    )
+    return write(header, data)
 
 
-def _decode_execute(header: Mapping[str, Any], parts: Sequence[Part]) -> ExecuteRequest:
+def _carried(rc: Mapping[str, Any]) -> dict[str, Any]:
+    """These settings, of plain data alone: msgspec would also carry a date, say. Raises TypeError for anything else."""
+    try:
+        codec.pack(dict(rc))
+    except (ValueError, OverflowError) as problem:  # a lone surrogate, an integer over 64 bits, too deep a nesting
+        raise ProtocolError(f"rc cannot be packed: {problem}") from None
+    return dict(rc)
+
+
+def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
     single: dict[str, bytes | memoryview] = {}
     files: dict[str, InputFile] = {}
-    for part in parts:
-        if part.kind in ("code", "variables", "stdin"):
-            if part.kind in single:
-                raise ProtocolError(f"the part {part.kind!r} comes twice")
-            single[part.kind] = part.data
-        elif part.kind == "file":
-            file = _decode_file(part)
+    for info, data in zip(header.parts, frames[1:], strict=True):
+        kind = kind_of(info)
+        if kind in ("code", "variables", "stdin"):
+            if kind in single:
+                raise ProtocolError(f"the part {kind!r} comes twice")
+            single[kind] = data
+        elif kind == "file":
+            file = _decode_file(info, data)
             if file.name in files:
                 raise ProtocolError(f"the file {file.name!r} comes twice")
             files[file.name] = file
@@ -215,46 +134,27 @@ def _decode_execute(header: Mapping[str, Any], parts: Sequence[Part]) -> Execute
         raise ProtocolError(f"code of {len(single['code'])} bytes where at most {limits.CODE_BYTES_MAX} are allowed")
     if len(files) > limits.FILES_MAX:
         raise ProtocolError(f"{len(files)} files where at most {limits.FILES_MAX} are allowed")
-    (
-        request_id,
-        timeout_s,
-        deadline_s,
-        memory_bytes,
-        formats,
-        policy,
-        template,
-        rc,
-        redact,
-        stream,
-        tenant,
-        priority,
-        resend,
-        sent_s_ago,
-    ) = read("header", header, _EXECUTE)
-    for name in formats:
-        if name not in FORMATS:
-            raise ProtocolError(f"format {str(name)[:16]!r} is not known; charts come as {', '.join(FORMATS)}")
-    if len(set(formats)) != len(formats):
+    if len(set(header.formats)) != len(header.formats):
         raise ProtocolError("a format is named twice")
     return ExecuteRequest(
-        id=request_id,
-        code=single["code"],
-        variables=single.get("variables"),
-        stdin=single.get("stdin"),
-        files=tuple(files.values()),
-        timeout_s=timeout_s,
-        deadline_s=deadline_s,
-        memory_bytes=memory_bytes,
-        formats=tuple(formats),
-        policy=policy,
-        template=template,
-        rc=rc,
-        redact=redact,
-        stream=stream,
-        tenant=tenant,
-        priority=priority,
-        resend=resend,
-        sent_s_ago=sent_s_ago,
+        header.id,
+        single["code"],
+        single.get("variables"),
+        single.get("stdin"),
+        tuple(files.values()),
+        header.timeout_s,
+        header.deadline_s,
+        header.memory_bytes,
+        tuple(header.formats),
+        header.policy,
+        header.template,
+        plain("rc", header.rc),
+        header.redact,
+        header.stream,
+        header.tenant,
+        header.priority,
+        header.resend,
+        header.sent_s_ago,
     )
 
 
@@ -263,211 +163,178 @@ def encode_reply(reply: Reply) -> list[bytes | memoryview]:
     if isinstance(reply, ResultReply):
         return _encode_result(reply)
     if isinstance(reply, OutputReply):
-        return encode_output(reply)
+        place = headers.TellOutput(
+            v=_V,
+            parts=[{"kind": "output"}],
+            id=reply.id,
+            stream=reply.stream,  # type: ignore[arg-type]
+            seq=reply.seq,
+            offset=reply.offset,
+        )
+        return write(place, [reply.data])
     if isinstance(reply, ErrorReply):
-        return to_frames("error", {"id": reply.id, "code": reply.code, "message": reply.message})
+        return write(headers.TellRefused(v=_V, id=reply.id, code=reply.code, message=reply.message))
     if isinstance(reply, CancelReply):
-        return to_frames("cancelled", {"id": reply.id, "outcome": reply.outcome})
+        return write(headers.TellCancelled(v=_V, id=reply.id, outcome=reply.outcome))  # type: ignore[arg-type]
     if isinstance(reply, StatusReply):
-        return to_frames("status", {"id": reply.id, "status": dict(reply.status)})
-    header = {
-        "id": reply.id,
-        "version": reply.version,
-        "pid": reply.pid,
-        "templates": [encode_template(template) for template in reply.templates],
-        "policies": list(reply.policies),
-        "limits": dict(reply.limits),
-        "features": list(reply.features),
-        "instance": reply.instance,
-    }
-    return to_frames("hello", header)
-
-
-def encode_template(template: TemplateInfo) -> dict[str, Any]:
-    """A template's description as plain data."""
-    return {
-        "name": template.name,
-        "python": template.python,
-        "font": template.font,
-        "state": template.state,
-        "libraries": [
-            {"name": item.name, "version": item.version, "import_s": item.import_s, "error": item.error}
-            for item in template.libraries
-        ],
-    }
-
-
-def decode_template(data: Any) -> TemplateInfo:
-    """The inverse of ``encode_template``, or ProtocolError."""
-    name, python, font, state, found = read("template", data, _TEMPLATE)
-    libraries = tuple(LibraryInfo(*read("library", item, _LIBRARY)) for item in found)
-    return TemplateInfo(name, python, libraries, font, state)
+        return write(headers.TellStatus(v=_V, id=reply.id, status=dict(reply.status)))
+    hello = headers.TellHello(
+        v=_V,
+        id=reply.id,
+        version=reply.version,
+        pid=reply.pid,
+        templates=[encode_template(template) for template in reply.templates],
+        policies=list(reply.policies),
+        limits=dict(reply.limits),
+        features=list(reply.features),
+        instance=reply.instance,
+    )
+    return write(hello)
 
 
 def decode_reply(frames: Frames) -> Reply:
     """The reply that these frames are, or ProtocolError."""
-    type_, header, parts = from_frames(frames)
-    decoder = _REPLY_DECODERS.get(type_)
-    if decoder is None:
-        raise UnknownMessageType(f"{type_!r} is not a reply of protocol version {limits.PROTOCOL_VERSION}")
-    return decoder(header, parts)
-
-
-def _decode_hello(header: Mapping[str, Any], parts: Sequence[Part]) -> HelloReply:
-    request_id, version, pid, templates, policies, bounds, features, instance = read("header", header, _HELLO)
+    header = read(frames, headers.replies)
+    if isinstance(header, headers.TellResult):
+        return _decode_result(header, frames)
+    if isinstance(header, headers.TellOutput):
+        return _decode_output(header, frames)
+    if isinstance(header, headers.TellRefused):
+        return ErrorReply(header.id, header.code, header.message)
+    if isinstance(header, headers.TellCancelled):
+        return CancelReply(header.id, header.outcome)
+    if isinstance(header, headers.TellStatus):
+        return StatusReply(header.id, plain("status", header.status))
     return HelloReply(
-        request_id,
-        version,
-        pid,
-        tuple(map(decode_template, templates)),
-        checked_texts("header", "policies", policies, chars_max=64),
-        _numbers(bounds),
-        checked_texts("header", "features", features, chars_max=64),
-        instance,
+        header.id,
+        header.version,
+        header.pid,
+        tuple(map(decode_template, header.templates)),
+        tuple(header.policies),
+        header.limits,
+        tuple(header.features),
+        header.instance,
     )
 
 
-def _numbers(bounds: Mapping[str, Any]) -> dict[str, float | int]:
-    for name, value in bounds.items():
-        if type(value) not in (int, float):
-            raise ProtocolError(f"limit {name!r} is not a number")
-    return dict(bounds)
-
-
-def _decode_status(header: Mapping[str, Any], parts: Sequence[Part]) -> StatusReply:
-    return StatusReply(*read("header", header, _STATUS))
-
-
-def _decode_cancel(header: Mapping[str, Any], parts: Sequence[Part]) -> CancelReply:
-    return CancelReply(*read("header", header, _CANCELLED))
-
-
-def _decode_error(header: Mapping[str, Any], parts: Sequence[Part]) -> ErrorReply:
-    return ErrorReply(*read("header", header, _REFUSED))
+def _decode_output(header: headers.TellOutput, frames: Frames) -> OutputReply:
+    kinds = map(kind_of, header.parts)
+    data = next((data for kind, data in zip(kinds, frames[1:], strict=True) if kind == "output"), b"")
+    if not data:
+        raise ProtocolError("an output message has no bytes")
+    return OutputReply(header.id, header.stream, header.seq, header.offset, bytes(data))
 
 
 def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
-    parts: list[Part] = []
+    parts: list[dict[str, Any]] = []
+    data: list[bytes | memoryview] = []
     for kind, stream in (("stdout", reply.stdout), ("stderr", reply.stderr)):
         if stream.head or stream.dropped:  # each frame costs both ends tens of microseconds
-            parts.append(Part(kind, stream.head, {"dropped": stream.dropped}))
+            parts.append({"kind": kind, "dropped": stream.dropped})
+            data.append(stream.head)
         if stream.tail:
-            parts.append(Part(f"{kind}_tail", stream.tail))
+            parts.append({"kind": f"{kind}_tail"})
+            data.append(stream.tail)
     for chart in reply.charts:
-        info = {
-            "media_type": chart.media_type,
-            "width_px": chart.width_px,
-            "height_px": chart.height_px,
-            "signature": chart.signature,
-            "figure_number": chart.figure_number,
-            "title": chart.title,
-            "file_name": chart.file_name,
-        }
-        parts.append(Part("chart", chart.data, info))
-    parts += [Part("file", file.data, {"name": file.name}) for file in reply.files]
-    dropped = reply.dropped
-    header = {
-        "id": reply.id,
-        "verdict": reply.verdict,
-        "error": encode_error(reply.error),
-        "usage": encode_usage(reply.usage),
-        "dropped": {"charts": dropped.charts, "files": dropped.files},
-        "exit_code": reply.exit_code,
-        "retry_after_s": reply.retry_after_s,
-        "retry_safe": reply.retry_safe,
-        "policy": reply.policy,
-        "guarded": reply.guarded,
-    }
-    if reply.queue_length is not None:
-        header["queue_length"] = reply.queue_length
-    return to_frames("result", header, parts)
+        parts.append(
+            {
+                "kind": "chart",
+                "media_type": chart.media_type,
+                "width_px": chart.width_px,
+                "height_px": chart.height_px,
+                "signature": chart.signature,
+                "figure_number": chart.figure_number,
+                "title": chart.title,
+                "file_name": chart.file_name,
+            }
+        )
+        data.append(chart.data)
+    for file in reply.files:
+        parts.append({"kind": "file", "name": file.name})
+        data.append(file.data)
+    error, usage = reply.error, reply.usage
+    header = headers.TellResult(
+        v=_V,
+        parts=parts,
+        id=reply.id,
+        verdict=reply.verdict,
+        error=None if error is None else headers.ErrorBody(error.type, error.message, error.line, error.traceback),
+        usage=headers.UsageBody(
+            usage.wall_s, usage.cpu_s, usage.peak_memory_bytes, usage.queue_s, list(_seconds_of(usage.phases))
+        ),
+        dropped=headers.DroppedBody(reply.dropped.charts, reply.dropped.files),
+        exit_code=reply.exit_code,
+        retry_after_s=reply.retry_after_s,
+        retry_safe=reply.retry_safe,
+        policy=reply.policy,
+        guarded=reply.guarded,
+        queue_length=reply.queue_length,
+    )
+    return write(header, data)
 
 
-def encode_error(error: ErrorInfo | None) -> dict[str, Any] | None:
-    """An error's description as plain data."""
-    if error is None:
-        return None
-    return {"type": error.type, "message": error.message, "line": error.line, "traceback": error.traceback}
-
-
-def decode_error(source: Any) -> ErrorInfo | None:
-    """The inverse of ``encode_error``, or ProtocolError."""
-    return ErrorInfo(*read("header: error", source, _ERROR)) if source else None
-
-
-def _decode_result(header: Mapping[str, Any], parts: Sequence[Part]) -> ResultReply:
-    (
-        job_id,
-        verdict,
-        error,
-        usage,
-        dropped,
-        exit_code,
-        retry_after_s,
-        retry_safe,
-        policy,
-        guarded,
-        queue_length,
-    ) = read("header", header, _RESULT)
-    streams = {part.kind: part for part in parts if part.kind in _STREAM_PARTS}
-    stdout = _decode_stream(streams, "stdout", "stdout_tail") if streams else _NO_TEXT
-    stderr = _decode_stream(streams, "stderr", "stderr_tail") if streams else _NO_TEXT
-    charts_dropped, files_dropped = read("header: dropped", dropped, _DROPPED)
+def _decode_result(header: headers.TellResult, frames: Frames) -> ResultReply:
+    streams: dict[str, tuple[dict[str, Any], bytes | memoryview]] = {}
+    charts: list[SignedChart] = []
+    files: list[InputFile] = []
+    for info, data in zip(header.parts, frames[1:], strict=True):
+        kind = kind_of(info)
+        if kind in _STREAM_PARTS:
+            streams[kind] = (info, data)
+        elif kind == "chart":
+            charts.append(_decode_chart(info, data))
+        elif kind == "file":
+            files.append(_decode_file(info, data))
+    stdout = _decode_stream(streams, "stdout", "stdout_tail")
+    stderr = _decode_stream(streams, "stderr", "stderr_tail")
+    usage = header.usage
     return ResultReply(
-        id=job_id,
-        verdict=verdict,
-        stdout=stdout,
-        stderr=stderr,
-        error=decode_error(error),
-        charts=tuple([_decode_chart(part) for part in parts if part.kind == "chart"]),
-        files=tuple([_decode_file(part) for part in parts if part.kind == "file"]),
-        usage=decode_usage("header: usage", usage),
-        dropped=Dropped(stdout.dropped, stderr.dropped, charts_dropped, files_dropped),
-        exit_code=exit_code,
-        retry_after_s=retry_after_s,
-        retry_safe=retry_safe,
-        policy=policy,
-        guarded=guarded,
-        queue_length=queue_length,
+        header.id,
+        header.verdict,
+        stdout,
+        stderr,
+        error_from(header.error),
+        tuple(charts),
+        tuple(files),
+        Usage(usage.wall_s, usage.cpu_s, usage.peak_memory_bytes, usage.queue_s, Phases(*usage.phases[: len(PHASES)])),
+        Dropped(stdout.dropped, stderr.dropped, header.dropped.charts, header.dropped.files),
+        header.exit_code,
+        header.retry_after_s,
+        header.retry_safe,
+        header.policy,
+        header.guarded,
+        header.queue_length,
     )
 
 
-_STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
-_NO_TEXT: Final = StreamText()
+def error_from(body: headers.ErrorBody | None) -> ErrorInfo | None:
+    """The error that a header tells."""
+    return None if body is None else ErrorInfo(body.type, body.message, body.line, body.traceback)
 
 
-def _decode_stream(streams: Mapping[str, Part], head_kind: str, tail_kind: str) -> StreamText:
-    head, tail = streams.get(head_kind), streams.get(tail_kind)
-    if head is None:
+def _decode_stream(
+    streams: Mapping[str, tuple[dict[str, Any], bytes | memoryview]], head_kind: str, tail_kind: str
+) -> StreamText:
+    if head_kind not in streams:
         return _NO_TEXT
-    return StreamText(
-        bytes(head.data), bytes(tail.data) if tail is not None else b"", read(head_kind, head.info, _STREAM)[0]
-    )
+    info, head = streams[head_kind]
+    tail = streams[tail_kind][1] if tail_kind in streams else b""
+    return StreamText(bytes(head), bytes(tail), about(info, headers.StreamInfo).dropped)
 
 
-def _decode_chart(part: Part) -> SignedChart:
-    media_type, width_px, height_px, signature, figure_number, title, name = read("chart", part.info, _CHART)
+def _decode_chart(info: dict[str, Any], data: bytes | memoryview) -> SignedChart:
+    told = about(info, headers.SignedChartInfo)
     return SignedChart(
-        part.data,
-        media_type,
-        width_px,
-        height_px,
-        signature,
-        figure_number,
-        title,
-        None if name is None else check_file_name(name),
+        data,
+        told.media_type,
+        told.width_px,
+        told.height_px,
+        told.signature,
+        told.figure_number,
+        told.title,
+        None if told.file_name is None else check_file_name(told.file_name),
     )
 
 
-def _decode_file(part: Part) -> InputFile:
-    return InputFile(check_file_name(read("file", part.info, _FILE)[0]), part.data)
-
-
-_REPLY_DECODERS: Final[Mapping[str, Callable[[Mapping[str, Any], Sequence[Part]], Reply]]] = {
-    "hello": _decode_hello,
-    "status": _decode_status,
-    "cancelled": _decode_cancel,
-    "error": _decode_error,
-    "result": _decode_result,
-    "output": decode_output,
-}
+def _decode_file(info: dict[str, Any], data: bytes | memoryview) -> InputFile:
+    return InputFile(check_file_name(about(info, headers.FileInfo).name), data)
