@@ -33,6 +33,7 @@ _MESSAGES_A_TURN: Final = 32
 _QUEUED_MAX: Final = 64  # messages in ZeroMQ's queue of one peer; big ones are bounded in bytes by the outbox
 _LINGER_MS: Final = 1_000
 _HANDSHAKE_MS: Final = 5_000
+_PEERS_MAX: Final = 1_024
 _SOURCE_FD: Final = int(zmq.SRCFD)
 
 _PROBE: Final = encode_reply(CancelReply(b"\xff" * limits.JOB_ID_BYTES, "unknown"))
@@ -87,6 +88,7 @@ class Frontend:
         self._access = access
         self._sockets: list[zmq.Socket[Any]] = []
         self._activated: set[zmq.Socket[Any]] = set()
+        self._peers: dict[tuple[int, bytes, str], Peer] = {}
         self._doorkeeper: Doorkeeper | None = None
         self.outbox = Outbox(reactor, self._transmit)
         self.connections = Connections(context, reactor)
@@ -182,7 +184,7 @@ class Frontend:
             except zmq.ZMQError:  # a connection that ended meanwhile has no descriptor any more
                 fd = -1
             if len(frames) >= 2:
-                peer = self._tcp_peer(index, frames[0]) if over_tcp else _ipc_peer(index, frames[0])
+                peer = self._tcp_peer(index, frames[0]) if over_tcp else self._ipc_peer(index, frames[0])
                 if peer is not None:
                     self._on_message(peer, [frame.buffer for frame in frames[1:]])
                 else:
@@ -191,6 +193,21 @@ class Frontend:
                 socket
             ):  # asked beforehand, because an exception for "no more" costs more than the question
                 return
+
+    def _ipc_peer(self, index: int, frame: zmq.Frame) -> Peer:
+        # Only here: over TCP an IPv6 address could read like one with uid, gid and pid at its end.
+        try:
+            address = str(frame.get("Peer-Address"))
+        except zmq.ZMQError:
+            address = ""
+        # With what the kernel says, because a peer chooses its routing id itself and can take another's that has gone.
+        who = (index, frame.bytes, address)
+        peer = self._peers.get(who)
+        if peer is None:
+            if len(self._peers) >= _PEERS_MAX:
+                self._peers.clear()
+            peer = self._peers[who] = Peer(index, frame.bytes, *_credentials(address))
+        return peer
 
     def _tcp_peer(self, index: int, frame: zmq.Frame) -> Peer | None:
         """The peer whose key the doorkeeper let in; None where the key is not on the list any more."""
@@ -290,19 +307,12 @@ def _bind_ipc(socket: zmq.Socket[Any], address: str, group_id: int | None, fd: i
         os.umask(umask)
 
 
-def _ipc_peer(index: int, frame: zmq.Frame) -> Peer:
-    # Only here: over TCP an IPv6 address could read like one with uid, gid and pid at its end.
-    uid, pid = _credentials(frame)
-    return Peer(index, frame.bytes, uid, pid)
-
-
-def _credentials(frame: zmq.Frame) -> tuple[int, int]:
+def _credentials(address: str) -> tuple[int, int]:
     """uid and pid of an ipc peer. ZeroMQ's "Peer-Address" of an ipc connection ends in ``:uid:gid:pid``."""
     try:
-        address = str(frame.get("Peer-Address"))
         _, uid, _, pid = address.rsplit(":", 3)
         return int(uid), int(pid)
-    except (zmq.ZMQError, ValueError):
+    except ValueError:
         return -1, -1
 
 

@@ -80,6 +80,8 @@ class DrainedPipe:
                 self.close()
                 return
             self.output.add(data)
+            if len(data) < _READ_BYTES:
+                return  # a pipe gives what it has; to ask once more would cost an exception
 
     def close(self) -> None:
         """Close the descriptor; what was kept stays."""

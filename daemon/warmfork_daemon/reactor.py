@@ -60,6 +60,7 @@ class Reactor:
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[], None]] = {}
         self._writers: dict[int, Callable[[], None]] = {}
+        self._armed: set[int] = set()
         self._sockets: dict[zmq.Socket[Any], Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
         self._list_polled()
@@ -86,19 +87,22 @@ class Reactor:
 
     def unwatch(self, fd: int) -> None:
         """Forget ``fd``; must come before it is closed."""
-        known = (self._readers.pop(fd, None), self._writers.pop(fd, None))
-        if known != (None, None):
+        self._readers.pop(fd, None)
+        self._writers.pop(fd, None)
+        if fd in self._armed:
+            self._armed.discard(fd)
             self._epoll.unregister(fd)
 
     def _arm(self, fd: int) -> None:
         wanted = (select.EPOLLIN if fd in self._readers else 0) | (select.EPOLLOUT if fd in self._writers else 0)
         if not wanted:
+            self._armed.discard(fd)
             self._epoll.unregister(fd)
-            return
-        try:
+        elif fd in self._armed:
             self._epoll.modify(fd, wanted)
-        except FileNotFoundError:
+        else:
             self._epoll.register(fd, wanted)
+            self._armed.add(fd)
 
     def watch_socket(self, socket: zmq.Socket[Any], on_readable: Callable[[], None]) -> None:
         """Call ``on_readable`` while a ZeroMQ socket has messages."""

@@ -57,18 +57,24 @@ class Resident:
         return max(0, self.peak - resident + self.charge(idle, heap))
 
 
-def read_resident(pid: int) -> Resident | None:
-    """What ``pid`` has; None for a process without memory: a zombie, or one whose first thread has ended.
+def open_status(pid: int) -> int:
+    """A descriptor to read what ``pid`` has, as often as wanted. Raises OSError when it is gone.
+
+    It stays with this process: it never shows another that gets the same pid. To look the process up costs as much as to
+    read, so it is done while the worker waits.
+    """
+    return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_resident(status_fd: int) -> Resident | None:
+    """What the process of ``open_status`` has; None for one without memory: a zombie, or one whose first thread has ended.
 
     Readable for a non-dumpable process, too. Raises OSError when it is gone.
     """
-    status = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = os.read(status, _STATUS_BYTES)
-    finally:
-        os.close(status)
-    found = {name: int(kib) * 1024 for name, kib in _SIZES.findall(text)}
+    found = {name: int(kib) * 1024 for name, kib in _SIZES.findall(os.pread(status_fd, _STATUS_BYTES, 0))}
     if not found:
         return None
-    other_mapped = found[b"VmSize"] - sum(found[name] for name in _PRIVATE_OR_CODE)
+    other_mapped = found[b"VmSize"]
+    for name in _PRIVATE_OR_CODE:
+        other_mapped -= found[name]
     return Resident(found[b"RssAnon"], found[b"RssFile"], found[b"RssShmem"], found[b"VmHWM"], other_mapped)

@@ -31,7 +31,7 @@ from warmfork_daemon.lifecycle import WORKER, JobEvent, WorkerEvent, step
 from warmfork_daemon.lifecycle import WorkerState as State
 from warmfork_daemon.output import DrainedPipe
 from warmfork_daemon.reactor import Timer
-from warmfork_daemon.resident import Resident, read_resident
+from warmfork_daemon.resident import Resident, open_status, read_resident
 from warmfork_daemon.streaming import JobStream
 
 _PIPE_BYTES: Final = 256 * 1024
@@ -64,6 +64,7 @@ class Worker:
     pid: int = 0
     pidfd: int = -1
     work_fd: int = -1
+    status_fd: int = -1
     heap_bytes: int = 0
     baseline_rss_bytes: int = 0
     baseline_address_bytes: int = 0
@@ -96,7 +97,8 @@ class Worker:
         """Remember what the idle worker has, which a job's limits stand on. Raises psutil.Error or OSError."""
         memory = psutil.Process(self.pid).memory_info()
         self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss + self.heap_bytes, memory.vms
-        self.idle = read_resident(self.pid) or self.idle
+        self.status_fd = open_status(self.pid)
+        self.idle = read_resident(self.status_fd) or self.idle
 
     def advance(self, event: WorkerEvent) -> None:
         """Take the step that the table has for this event. Raises ImpossibleStep."""
@@ -133,7 +135,7 @@ class Worker:
     def read_peak(self) -> None:
         """Take the kernel's own high-water mark into account, if the process can still be asked."""
         try:
-            resident = read_resident(self.pid)
+            resident = read_resident(self.status_fd)
         except OSError:
             return
         if resident is not None:
@@ -154,7 +156,7 @@ class Worker:
         None when the process lives and has none: its first thread has ended, and what the others use is not to be seen.
         """
         try:
-            resident = read_resident(self.pid)
+            resident = read_resident(self.status_fd)
         except OSError:
             return 0
         if resident is None:
@@ -209,10 +211,10 @@ class Worker:
         self.channel.close()
         self.stdout.close()
         self.stderr.close()
-        for fd in (self.pidfd, self.work_fd):
+        for fd in (self.pidfd, self.work_fd, self.status_fd):
             if fd >= 0:
                 os.close(fd)
-        self.pidfd = self.work_fd = -1
+        self.pidfd = self.work_fd = self.status_fd = -1
 
 
 def pid_of(pidfd: int) -> int:

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from warmfork_daemon.resident import Resident, read_resident
+from warmfork_daemon.resident import Resident, open_status, read_resident
 
 MIB = 1 << 20
 HEAP = 100 * MIB
@@ -56,10 +56,14 @@ def test_without_a_memfd_all_shared_memory_that_was_mapped_is_the_jobs() -> None
 
 def test_a_real_process() -> None:
     """The kernel's numbers are read: shared anonymous memory that is written shows as shared, and as mapped."""
-    before = read_resident(os.getpid())
-    with mmap.mmap(-1, 8 * MIB) as block:
-        block[:] = bytes(8 * MIB)
-        after = read_resident(os.getpid())
+    status_fd = open_status(os.getpid())
+    try:
+        before = read_resident(status_fd)
+        with mmap.mmap(-1, 8 * MIB) as block:
+            block[:] = bytes(8 * MIB)
+            after = read_resident(status_fd)
+    finally:
+        os.close(status_fd)
     assert before is not None
     assert after is not None
     assert 8 * MIB == after.shared - before.shared
@@ -68,10 +72,16 @@ def test_a_real_process() -> None:
 
 
 def test_a_process_without_memory_and_one_that_is_gone() -> None:
-    """A zombie has none; one that was reaped cannot be asked."""
+    """A zombie has none; one that was reaped cannot be asked, by a descriptor from before neither."""
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert read_resident(child.pid) is None
-    child.wait()
+    status_fd = open_status(child.pid)
+    try:
+        assert read_resident(status_fd) is None
+        child.wait()
+        with pytest.raises(ProcessLookupError):
+            read_resident(status_fd)
+    finally:
+        os.close(status_fd)
     with pytest.raises(OSError, match=str(child.pid)):
-        read_resident(child.pid)
+        open_status(child.pid)

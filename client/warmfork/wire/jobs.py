@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
@@ -25,8 +25,7 @@ REPORT_HEADER_BYTES_MAX: Final = limits.HEADER_BYTES_MAX // 2
 _CHART_TEXT_BYTES_MAX: Final = 192 * limits.KIB  # titles and file names of all charts that an honest worker reports
 
 
-@dataclass(frozen=True, slots=True)
-class JobOrder:
+class JobOrder(NamedTuple):
     """What a worker is to do; fields as in ``records.ExecuteRequest``, all decided.
 
     Attributes:
@@ -36,9 +35,9 @@ class JobOrder:
         memory_bytes: what the job may use before it is ended; 0 where that is not told.
     """
 
-    code: bytes | memoryview = field(repr=False)
-    variables: bytes | memoryview | None = field(repr=False)
-    stdin: bytes | memoryview | None = field(repr=False)
+    code: bytes | memoryview
+    variables: bytes | memoryview | None
+    stdin: bytes | memoryview | None
     files: tuple[InputFile, ...]
     formats: tuple[str, ...]
     policy: str
@@ -64,8 +63,7 @@ class ReportedChart:
     file_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobReport:
+class JobReport(NamedTuple):
     """What a worker says of its job.
 
     Attributes:

@@ -96,4 +96,7 @@ def set_for_job(address_bytes: int, cpu_s: int) -> None:
 
 def lower(kind: int, soft: int, hard: int) -> None:
     """Set a limit, or what is allowed of it where the hard limit is lower already."""
-    resource.setrlimit(kind, (_allowed(kind, soft), _allowed(kind, hard)))
+    ceiling = resource.getrlimit(kind)[1]
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(kind, (soft, hard))
