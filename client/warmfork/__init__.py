@@ -4,7 +4,7 @@
     with embedded() as client:
         result = client.execute("print(1 + 1)")
 
-This package is the client and the wire. It imports pyzmq and msgpack and nothing else beyond the standard library;
+This package is the client and the wire. It imports pyzmq, msgpack and msgspec and nothing else beyond the standard library;
 the daemon's and the worker's libraries are never needed to import it. Names are loaded on first use, so that the
 worker, which shares the wire, never loads ZeroMQ.
 """

@@ -109,23 +109,32 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
     raise ProtocolError(f"containers are nested deeper than {nesting_max}")
 
 
-def check_plain(value: Any, nesting_max: int) -> None:
-    """Raise ProtocolError for anything but None, numbers, strings, bytes, lists and maps of these with strings as keys."""
+def check_plain(value: Any) -> None:
+    """Raise ProtocolError for anything but plain data within the bounds of a header.
+
+    Plain are None, numbers, strings and bytes, lists of these and maps of these with strings as keys.
+    """
     level = [value]
-    for _ in range(nesting_max + 1):
+    for _ in range(limits.NESTING_MAX + 1):
         inner: list[Any] = []
         for item in level:
-            if type(item) is dict:
+            kind = type(item)
+            if kind in (dict, list) and len(item) > limits.CONTAINER_ITEMS_MAX:
+                raise ProtocolError(f"{len(item)} items where at most {limits.CONTAINER_ITEMS_MAX} are allowed")
+            if kind is dict:
                 _check_keys(item)
-                inner.extend(item.values())
-            elif type(item) is list:
                 inner.extend(item)
-            elif type(item) not in _SCALARS:
-                raise ProtocolError(f"{type(item).__name__} is not plain data")
+                inner.extend(item.values())
+            elif kind is list:
+                inner.extend(item)
+            elif kind not in _SCALARS:
+                raise ProtocolError(f"{kind.__name__} is not plain data")
+            elif kind in (str, bytes) and len(item) > limits.STRING_BYTES_MAX:
+                raise ProtocolError(f"{len(item)} bytes of text where at most {limits.STRING_BYTES_MAX} are allowed")
         if not inner:
             return
         level = inner
-    raise ProtocolError(f"containers are nested deeper than {nesting_max}")
+    raise ProtocolError(f"containers are nested deeper than {limits.NESTING_MAX}")
 
 
 def _check_keys(mapping: dict[Any, Any]) -> None:

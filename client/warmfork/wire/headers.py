@@ -22,7 +22,6 @@ from msgspec import Meta, Struct
 from warmfork.errors import ProtocolError
 from warmfork.results import Verdict
 from warmfork.wire import limits
-from warmfork.wire.codec import check_plain
 from warmfork.wire.frames import Frames, UnknownMessageType, UnsupportedVersion, check_sizes
 from warmfork.wire.records import CancelOutcome, Format, Priority, StreamName
 
@@ -166,13 +165,16 @@ class DroppedBody(Struct, omit_defaults=True, frozen=True):
     files: Count = 0
 
 
+NOTHING_DROPPED: Final = DroppedBody()
+
+
 class TellResult(Addressed, tag="result", frozen=True):
     """Reply to ``execute``; see ``records.ResultReply``."""
 
     verdict: Verdict
     error: ErrorBody | None = None
     usage: UsageBody = UsageBody()
-    dropped: DroppedBody = DroppedBody()
+    dropped: DroppedBody = NOTHING_DROPPED
     exit_code: Annotated[int, Meta(ge=-(1 << 31), le=1 << 31)] | None = None
     retry_after_s: Seconds | None = None
     retry_safe: bool | None = None
@@ -322,13 +324,6 @@ def about(info: dict[str, Any], kind: type[_Kind]) -> _Kind:
         return msgspec.convert(info, kind)
     except msgspec.ValidationError as problem:
         raise ProtocolError(f"part {str(info.get('kind'))[:64]!r}: {problem}"[:_PROBLEM_CHARS_MAX]) from None
-
-
-def plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    """This map, in which only plain data may stand, or ProtocolError."""
-    if value:
-        check_plain(value, limits.NESTING_MAX)
-    return value
 
 
 def request_id_of(frames: Frames) -> bytes:

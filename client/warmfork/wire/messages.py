@@ -14,7 +14,7 @@ from warmfork.errors import ProtocolError
 from warmfork.results import PHASES, Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import codec, headers, limits
 from warmfork.wire.frames import Frames
-from warmfork.wire.headers import about, kind_of, plain, read, write
+from warmfork.wire.headers import about, kind_of, read, write
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import (
     CancelReply,
@@ -134,6 +134,8 @@ def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
         raise ProtocolError(f"code of {len(single['code'])} bytes where at most {limits.CODE_BYTES_MAX} are allowed")
     if len(files) > limits.FILES_MAX:
         raise ProtocolError(f"{len(files)} files where at most {limits.FILES_MAX} are allowed")
+    if header.rc:
+        codec.check_plain(header.rc)
     if len(set(header.formats)) != len(header.formats):
         raise ProtocolError("a format is named twice")
     return ExecuteRequest(
@@ -148,7 +150,7 @@ def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
         tuple(header.formats),
         header.policy,
         header.template,
-        plain("rc", header.rc),
+        header.rc,
         header.redact,
         header.stream,
         header.tenant,
@@ -204,7 +206,8 @@ def decode_reply(frames: Frames) -> Reply:
     if isinstance(header, headers.TellCancelled):
         return CancelReply(header.id, header.outcome)
     if isinstance(header, headers.TellStatus):
-        return StatusReply(header.id, plain("status", header.status))
+        codec.check_plain(header.status)
+        return StatusReply(header.id, header.status)
     return HelloReply(
         header.id,
         header.version,
@@ -252,7 +255,7 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
     for file in reply.files:
         parts.append({"kind": "file", "name": file.name})
         data.append(file.data)
-    error, usage = reply.error, reply.usage
+    error, usage, dropped = reply.error, reply.usage, reply.dropped
     header = headers.TellResult(
         v=_V,
         parts=parts,
@@ -262,7 +265,9 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
         usage=headers.UsageBody(
             usage.wall_s, usage.cpu_s, usage.peak_memory_bytes, usage.queue_s, list(_seconds_of(usage.phases))
         ),
-        dropped=headers.DroppedBody(reply.dropped.charts, reply.dropped.files),
+        dropped=headers.DroppedBody(dropped.charts, dropped.files)
+        if dropped.charts or dropped.files
+        else headers.NOTHING_DROPPED,
         exit_code=reply.exit_code,
         retry_after_s=reply.retry_after_s,
         retry_safe=reply.retry_safe,
