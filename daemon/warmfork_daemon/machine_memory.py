@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import psutil
+
 from warmfork_daemon.reactor import monotonic_s
 
 _LOOK_S: Final = 0.25
@@ -26,10 +28,6 @@ class MachineMemory:
 
 def _read() -> int | None:
     try:
-        with open("/proc/meminfo", "rb") as meminfo:
-            for line in meminfo:
-                if line.startswith(b"MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return None
+        return int(psutil.virtual_memory().available)
+    except (OSError, RuntimeError, ValueError, KeyError):  # no /proc/meminfo, or one without what psutil looks for
+        return None

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 from collections.abc import Callable, Container
 from typing import Final
+
+import psutil
 
 from warmfork_daemon.config import Config
 from warmfork_daemon.connections import Connections, PeerName
@@ -25,6 +26,7 @@ PILE_BYTES_MAX: Final = 512 << 20
 
 _LOOKS_A_RELEASE: Final = 40
 _RELEASE_S: Final = 1.0
+_this_process: Final = psutil.Process()
 
 
 def watch_piles(
@@ -96,9 +98,8 @@ class PileWatch:
 def resident_bytes() -> int:
     """Resident memory of this process; 0 where it cannot be asked."""
     try:
-        with open("/proc/self/statm", "rb") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
+        return int(_this_process.memory_info().rss)
+    except (OSError, psutil.Error):
         return 0
 
 

@@ -256,7 +256,7 @@ class WorkerPool:
     def _on_entered(self, worker: Worker) -> None:
         try:
             worker.measure_baseline()
-        except Exception as problem:  # psutil raises kinds of its own; the process may be gone already
+        except OSError as problem:  # the process may be gone already
             log.warning("worker left before it was measured", extra=told(worker=worker.pid, problem=problem))
             worker.kill()
             return
@@ -302,7 +302,7 @@ class WorkerPool:
         worker.advance(WorkerEvent.REAPED)
         self._close(worker)
         self.roster.remove(worker)
-        if self.keeper.pid is not None:
+        if self.keeper.pid is not None and self._slot_on_disk(worker):
             self.keeper.send(control.Release(worker.worker_id))
         self._tell_if_drained()
 

@@ -152,6 +152,7 @@ class Reactor:
 
     def turn(self) -> None:
         """Wait for the next event or timer, and call whoever is due."""
+        ready: Any
         for ready, _ in zmq.zmq_poll(self._polled, self._timeout_ms()):
             if type(ready) is int:
                 self._call_descriptors()

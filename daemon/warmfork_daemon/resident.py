@@ -32,6 +32,7 @@ class Resident:
         anonymous, of_files, shared: parts of what is resident.
         peak: the most that the three had been together.
         other_mapped: address space that is neither private and writable nor code: shared mappings, and such as only read.
+        mapped: all of it.
     """
 
     anonymous: int = 0
@@ -39,6 +40,12 @@ class Resident:
     shared: int = 0
     peak: int = 0
     other_mapped: int = 0
+    mapped: int = 0
+
+    @property
+    def resident(self) -> int:
+        """All that is resident."""
+        return self.anonymous + self.of_files + self.shared
 
     def charge(self, idle: Resident, heap: int) -> int:
         """Bytes that are the job's.
@@ -53,8 +60,7 @@ class Resident:
 
     def peak_charge(self, idle: Resident, heap: int) -> int:
         """What was the job's at the peak, supposed that as much was not its own then as is now."""
-        resident = self.anonymous + self.of_files + self.shared
-        return max(0, self.peak - resident + self.charge(idle, heap))
+        return max(0, self.peak - self.resident + self.charge(idle, heap))
 
 
 def open_status(pid: int) -> int:
@@ -74,7 +80,7 @@ def read_resident(status_fd: int) -> Resident | None:
     found = {name: int(kib) * 1024 for name, kib in _SIZES.findall(os.pread(status_fd, _STATUS_BYTES, 0))}
     if not found:
         return None
-    other_mapped = found[b"VmSize"]
+    other_mapped = mapped = found[b"VmSize"]
     for name in _PRIVATE_OR_CODE:
         other_mapped -= found[name]
-    return Resident(found[b"RssAnon"], found[b"RssFile"], found[b"RssShmem"], found[b"VmHWM"], other_mapped)
+    return Resident(found[b"RssAnon"], found[b"RssFile"], found[b"RssShmem"], found[b"VmHWM"], other_mapped, mapped)

@@ -317,6 +317,8 @@ class JobRunner:
         try:
             self._on_result(job, reply)
         finally:
+            self._reactor.unwatch(worker.pidfd)  # its death is no news any more: a turn of the loop less
+            self._sampler.end()
             if worker.state is State.BUSY:
                 self._pools.of(worker).retire(worker)
         if problem is not None:

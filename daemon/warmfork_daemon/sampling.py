@@ -40,6 +40,12 @@ class Sampler:
         if self._timer is None:
             self._timer = self._reactor.call_later(self._config().limits.memory_sample_ms / 1000, self._look)
 
+    def end(self) -> None:
+        """A job is over."""
+        if not self._busy and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _look(self) -> None:
         self._timer = None
         if not self._busy:

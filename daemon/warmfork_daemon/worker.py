@@ -20,8 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import psutil
-
 from warmfork.wire import stream
 from warmfork.wire.jobs import JobReport
 from warmfork_daemon import descriptors
@@ -94,11 +92,13 @@ class Worker:
     cgroup: JobCgroup | None = None
 
     def measure_baseline(self) -> None:
-        """Remember what the idle worker has, which a job's limits stand on. Raises psutil.Error or OSError."""
-        memory = psutil.Process(self.pid).memory_info()
-        self.baseline_rss_bytes, self.baseline_address_bytes = memory.rss + self.heap_bytes, memory.vms
+        """Remember what the idle worker has, which a job's limits stand on. Raises OSError when it is gone."""
         self.status_fd = open_status(self.pid)
-        self.idle = read_resident(self.status_fd) or self.idle
+        idle = read_resident(self.status_fd)
+        if idle is None:
+            raise ProcessLookupError(f"process {self.pid} has no memory any more")
+        self.idle = idle
+        self.baseline_rss_bytes, self.baseline_address_bytes = idle.resident + self.heap_bytes, idle.mapped
 
     def advance(self, event: WorkerEvent) -> None:
         """Take the step that the table has for this event. Raises ImpossibleStep."""

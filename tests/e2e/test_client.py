@@ -315,7 +315,7 @@ def test_an_async_request_of_another_version_is_refused_at_once(
     daemon: EmbeddedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon of another protocol version answers the request's id, so that nobody waits for a timeout."""
-    monkeypatch.setattr("warmfork.wire.limits.PROTOCOL_VERSION", 2)
+    monkeypatch.setattr("warmfork.wire.messages._V", 2)
     frames = encode_request(HelloRequest(b"i" * 16))
     monkeypatch.undo()
     with Client(daemon.address, key=daemon.key) as client:

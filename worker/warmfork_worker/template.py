@@ -183,6 +183,8 @@ class Template:
                 child = self._children.of_pidfd(fd)
                 if child is not None:
                     self._send(self._children.reap(child))
+                    if self._world.private:
+                        self._children.forget(child.worker_id)  # there is no slot that outlives it
                 elif self._font_list is not None and fd == self._font_list.pidfd:
                     self._end_font_list()
                 elif self._learner is not None and fd == self._learner.fd:

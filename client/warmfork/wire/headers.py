@@ -33,6 +33,7 @@ _PROBLEM_CHARS_MAX: Final = 300
 
 JobId = Annotated[bytes, Meta(min_length=limits.JOB_ID_BYTES, max_length=limits.JOB_ID_BYTES)]
 Name = Annotated[str, Meta(max_length=64)]
+Instance = Annotated[str, Meta(max_length=limits.INSTANCE_CHARS_MAX)]
 Path = Annotated[str, Meta(max_length=limits.PATH_BYTES_MAX)]
 LongText = Annotated[str, Meta(max_length=64 * limits.KIB)]
 Count = Annotated[int, Meta(ge=0, le=_COUNT_MAX)]
@@ -90,7 +91,7 @@ class Execute(Addressed, tag="execute", frozen=True):
     stream: bool = False
     tenant: Annotated[str, Meta(max_length=limits.TENANT_CHARS_MAX)] = ""
     priority: Priority = "interactive"
-    resend: Annotated[str, Meta(max_length=limits.INSTANCE_CHARS_MAX)] = ""
+    resend: Instance = ""
     sent_s_ago: Seconds = 0.0
 
 
@@ -109,7 +110,7 @@ class TellHello(Addressed, tag="hello", frozen=True):
     policies: Annotated[list[Name], Meta(max_length=16)] = []
     limits: dict[str, float | int] = {}
     features: Annotated[list[Name], Meta(max_length=64)] = []
-    instance: Annotated[str, Meta(max_length=limits.INSTANCE_CHARS_MAX)] = ""
+    instance: Instance = ""
 
 
 class TellStatus(Addressed, tag="status", frozen=True):
