@@ -31,7 +31,7 @@ from bench.suite import job as plain_job
 
 from warmfork.cli.bench_workloads import ALL, Workload
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
-from warmfork_worker.hot_pages import HotPages, Learner
+from warmfork_worker.hot_pages import CHART, HotPages, Learner
 from warmfork_worker.png import ChartFile, write_charts_fast
 from warmfork_worker.preload import modules_for, preload
 from warmfork_worker.rehearsal import rehearse
@@ -114,12 +114,12 @@ def forked(before: Callable[[], object], job: Callable[[], object]) -> dict[str,
 
 def learn() -> HotPages:
     """As a template does."""
-    learner = Learner(lambda: None)
+    learner = Learner(lambda: None, CHART)
     while learner.read():
         pass
-    pages = learner.pages()
+    pages = learner.learnt()
     assert pages is not None
-    return pages
+    return HotPages(pages)
 
 
 def main() -> None:

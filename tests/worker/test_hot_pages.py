@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import subprocess
 import sys
 
 import pytest
+from tests.support import run_alone
 
-from warmfork_worker.hot_pages import HotPages, Learner, Vectors, can_populate
+from warmfork_worker.hot_pages import HotPages, Learner, Lesson, Vectors, can_populate
 from warmfork_worker.kernel.numbers import MACHINES
 from warmfork_worker.kernel.rules import PIDFD_SELF, rules
 
@@ -23,19 +25,19 @@ import matplotlib; matplotlib.use("agg")
 import matplotlib.pyplot
 from warmfork_worker import hot_pages
 
-hot_pages._draw_chart()
+hot_pages.draw_chart()
 gc.collect(); gc.freeze()
-learner = hot_pages.Learner(lambda: None)
+learner = hot_pages.Learner(lambda: None, hot_pages.CHART)
 while learner.read():
     pass
-pages = learner.pages()
+pages = hot_pages.HotPages(learner.learnt())
 
 def faults_of_chart(code):
     reading, writing = os.pipe()
     if os.fork() == 0:
         copied = pages.populate_for(code)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        hot_pages._draw_chart()
+        hot_pages.draw_chart()
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
         os.write(writing, json.dumps([copied, faults]).encode())
         os._exit(0)
@@ -60,6 +62,67 @@ def test_copied_pages_do_not_fault() -> None:
     assert 0 == nothing_copied
     assert copied > 0.9 * found["bytes"] > 0
     assert few_faults < 0.5 * all_faults
+
+
+JOB_PROGRAM = """
+import gc, json, os, resource, sys
+from warmfork_worker import entry, hot_pages
+from warmfork_worker.kernel.steps import Steps
+from warmfork_worker.policy import Guard
+from warmfork_worker.slots import Slot
+
+guard, slot = Guard(()), Slot(os.getcwd(), os.getcwd(), -1)
+entry.settle(guard, slot.work_dir, slot.temp_dir)
+entry.warm_up(guard, slot)
+gc.collect(); gc.freeze()
+lesson = entry.job_lesson(entry.WorkerSetup(os.getpid(), None, None, guard, ""), slot)
+learner = hot_pages.Learner(lambda: None, lesson)
+while learner.read():
+    pass
+steps = Steps()
+hot_pages.add_populate(steps, learner.learnt())
+
+def faults_of_job(wanted):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        if wanted:
+            steps.run()
+        lesson.prepare()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        lesson.work()
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        os.write(writing, b"%d" % faults)
+        os._exit(0)
+    os.wait()
+    return int(os.read(reading, 100))
+
+print(json.dumps([faults_of_job(False), faults_of_job(True)]), file=sys.__stdout__, flush=True)
+"""
+
+
+@needs_kernel
+def test_a_job_finds_its_pages_copied() -> None:
+    """What a job writes to between its order and its report is its own beforehand: a third of its faults at least are gone."""
+    without, with_copies = json.loads(run_alone(JOB_PROGRAM))
+    assert with_copies < 0.67 * without
+
+
+def test_a_lesson_that_fails_teaches_what_it_came_to() -> None:
+    """A child whose work raises an exception tells what it had written to until then, and leaves."""
+    block = mmap.mmap(-1, 64 * mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(block))
+
+    def work() -> None:
+        block[: 32 * mmap.PAGESIZE] = bytes(32 * mmap.PAGESIZE)
+        raise ZeroDivisionError
+
+    learner = Learner(lambda: None, Lesson(lambda: None, work))
+    while learner.read():
+        pass
+    written = learner.learnt()
+    assert written is not None
+    ranges = list(zip(written[::2], written[1::2], strict=True))
+    assert any(first <= start and start + 32 * mmap.PAGESIZE <= first + size for first, size in ranges)
 
 
 def _pages(*words: int) -> HotPages:
@@ -101,7 +164,7 @@ def test_broken_words_are_nothing() -> None:
     """What the child did not tell whole is nothing."""
     learner = Learner.__new__(Learner)
     learner._told = bytearray((2).to_bytes(8, sys.byteorder) + bytes(11))
-    assert learner.pages() is None
+    assert learner.learnt() is None
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -47,6 +47,15 @@ def test_results_go_to_later_steps(run: Run, tmp_path: Path) -> None:
         os.fstat(steps.value(fd))
 
 
+def test_a_hint_may_fail(run: Run, tmp_path: Path) -> None:
+    """What comes after a call that may as well fail is done all the same, and a result of -1 is none of anybody's business."""
+    steps = Steps()
+    steps.add_hint("mkdirat", AT_FDCWD, os.fsencode(tmp_path / "no" / "where"), 0o700)
+    steps.add("mkdirat", AT_FDCWD, os.fsencode(tmp_path / "after"), 0o700)
+    steps.run()
+    assert ["after"] == os.listdir(tmp_path)
+
+
 def test_it_ends_at_the_first_that_fails(run: Run, tmp_path: Path) -> None:
     """The error says which; what came before is done, what comes after is not."""
     steps = Steps()

@@ -1,8 +1,11 @@
-"""Gives a worker its own copy of the pages that every chart writes to, in one go instead of one by one.
+"""Gives a worker its own copy of the pages that it will write to, in one go instead of one by one.
 
-A worker shares the template's pages until it writes to them; drawing one chart writes to 5,000, nearly all of them the
-same ones every time, and each costs a fault. A rehearsal in a child of the template shows which they are. A worker whose
-code is seen to draw has the kernel copy those in bulk before it runs. (For tables, with 2,300 pages, it did not pay.)
+A worker shares the template's pages until it writes to them, and each first write costs a fault. They are nearly the same ones
+every time: a child of the template does what a worker will, and tells which they were.
+
+Any job writes to some twenty pages between its order and its report that no dry run comes to, because what writes there cannot
+be taken back (the policy is put on, say). Those are copied while the worker waits. Drawing a chart writes to 5,000, which
+a worker whose code is seen to draw has copied before it runs. (For tables, with 2,300 pages, it did not pay.)
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any, Final, NoReturn
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.numbers import this_machine
 from warmfork_worker.kernel.rules import PIDFD_SELF
+from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.png import ChartFile
 
 MADV_POPULATE_WRITE: Final = 23
@@ -94,19 +98,33 @@ def can_populate() -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a child does to see what it writes to.
+
+    Attributes:
+        prepare: done first, and not looked at.
+        work: looked at.
+    """
+
+    prepare: Callable[[], None]
+    work: Callable[[], None]
+
+
 class Learner:
-    """A child of the template that draws a chart and tells which of the template's pages that wrote to.
+    """A child of the template that does some work and tells which of the template's pages that wrote to.
 
     The template goes on serving meanwhile.
 
     Args:
         before: called in the child first.
+        lesson: what it does.
 
     Attributes:
         fd: readable when there is something to ``read``.
     """
 
-    def __init__(self, before: Callable[[], None]) -> None:
+    def __init__(self, before: Callable[[], None], lesson: Lesson) -> None:
         self.fd, writing = os.pipe()
         self._told = bytearray()
         try:
@@ -116,7 +134,7 @@ class Learner:
             os.close(writing)
             raise
         if self._pid == 0:
-            _tell(before, writing)
+            _tell(before, lesson, writing)
         os.close(writing)
 
     def read(self) -> bool:
@@ -128,40 +146,52 @@ class Learner:
             os.waitpid(self._pid, 0)
         return bool(data)
 
-    def pages(self) -> HotPages | None:
+    def learnt(self) -> Vectors | None:
         """What was learnt; None where it came to nothing."""
         told = bytes(self._told)
         count = int.from_bytes(told[:_WORD_BYTES], sys.byteorder)
         if count == 0 or len(told) != (1 + count) * _WORD_BYTES:
             return None
         # Not by way of Python's integers: what the template leaves lying about, every worker's memory counts.
-        return HotPages((ctypes.c_size_t * count).from_buffer_copy(told, _WORD_BYTES))
+        return (ctypes.c_size_t * count).from_buffer_copy(told, _WORD_BYTES)
 
 
-def _tell(before: Callable[[], None], writing: int) -> NoReturn:
+def add_populate(steps: Steps, vectors: Vectors) -> None:
+    """Have a worker copy these pages; where the kernel will not, nothing is lost."""
+    words = list(vectors)
+    for first in range(0, len(words), 2 * _VECTORS_MAX):
+        part = words[first : first + 2 * _VECTORS_MAX]
+        ranges = (ctypes.c_size_t * len(part))(*part)
+        steps.add_hint("process_madvise", PIDFD_SELF, ranges, len(part) // 2, MADV_POPULATE_WRITE, 0)
+
+
+def _tell(before: Callable[[], None], lesson: Lesson, writing: int) -> NoReturn:
     try:
         calls.die_with_parent()
         before()
         signal.alarm(_LEARN_S)
         # It must look at its own pages. Nothing of a job, and no secret, has ever been in this process.
         calls.set_dumpable(True)
-        _send(writing, _written_by(_draw_chart))
+        _send(writing, _written_by(lesson))
     finally:
         os._exit(0)
 
 
 def _send(writing: int, words: array.array[int]) -> None:
-    with open(writing, "wb", closefd=False) as pipe:
-        pipe.write(array.array("Q", [len(words)]).tobytes() + words.tobytes())
+    left = array.array("Q", [len(words)]).tobytes() + words.tobytes()
+    while left:
+        left = left[os.write(writing, left) :]
 
 
-def _written_by(work: Callable[[], None]) -> array.array[int]:
+def _written_by(lesson: Lesson) -> array.array[int]:
     page_bytes = os.sysconf("SC_PAGE_SIZE")
+    fd = proc.open_own("pagemap", os.O_RDONLY)  # beforehand: a policy that the work puts on lets nothing be opened
     places = _private_places()
-    before = _written(places, page_bytes)
+    lesson.prepare()
+    before = _written(fd, places, page_bytes)
     with contextlib.suppress(Exception):  # a library that is missing leaves it with what it wrote to until then
-        work()
-    return _ranges(sorted(_written(places, page_bytes) - before), page_bytes)
+        lesson.work()
+    return _ranges(sorted(_written(fd, places, page_bytes) - before), page_bytes)
 
 
 def _private_places() -> list[tuple[int, int]]:
@@ -175,21 +205,17 @@ def _private_places() -> list[tuple[int, int]]:
     return places
 
 
-def _written(places: Sequence[tuple[int, int]], page_bytes: int) -> set[int]:
-    """Addresses of the pages in ``places`` that are this process's own."""
+def _written(fd: int, places: Sequence[tuple[int, int]], page_bytes: int) -> set[int]:
+    """Addresses of the pages in ``places`` that are this process's own, by its pagemap."""
     found: set[int] = set()
-    fd = proc.open_own("pagemap", os.O_RDONLY)
-    try:
-        for first, last in places:
-            count = (last - first) // page_bytes
-            entries = array.array("Q", os.pread(fd, count * _WORD_BYTES, first // page_bytes * _WORD_BYTES))
-            found.update(
-                first + place * page_bytes
-                for place, entry in enumerate(entries)
-                if entry & _WRITTEN == _WRITTEN and not entry & _OF_FILE
-            )
-    finally:
-        os.close(fd)
+    for first, last in places:
+        count = (last - first) // page_bytes
+        entries = array.array("Q", os.pread(fd, count * _WORD_BYTES, first // page_bytes * _WORD_BYTES))
+        found.update(
+            first + place * page_bytes
+            for place, entry in enumerate(entries)
+            if entry & _WRITTEN == _WRITTEN and not entry & _OF_FILE
+        )
     return found
 
 
@@ -203,7 +229,8 @@ def _ranges(pages: Sequence[int], page_bytes: int) -> array.array[int]:
     return ranges
 
 
-def _draw_chart() -> None:
+def draw_chart() -> None:
+    """What every chart does: two axes with lines, bars and all kinds of text, as a tight PNG."""
     plt: Any = import_module("matplotlib.pyplot")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
     left.plot([0.0, 2.5, 5.0], [0.1, 0.9, 0.4], label="first")
@@ -215,3 +242,6 @@ def _draw_chart() -> None:
     right.set_ylabel("count")
     right.set_title("标题")
     figure.savefig(ChartFile(), format="png", bbox_inches="tight")
+
+
+CHART: Final = Lesson(lambda: None, draw_chart)

@@ -31,9 +31,19 @@ from warmfork_worker.slots import Slot
 CJK_FAMILY_WORD: Final = "warmfork-cjk"
 
 _OK: Final = Outcome("ok")
-_NOTHING: Final = encode_order(JobOrder(b"print(end='')", None, None, (), (), "strict", {}, 0, 0, 0))
-_ORDER_FOR_NOTHING: Final = prefix_of(_NOTHING) + b"".join(_NOTHING)
 _monotonic_s: Final = time.monotonic  # a job may put something else in its place
+
+
+def order_for(code: bytes) -> bytes:
+    """An order for this code, as the daemon sends it, with limits that bind nothing."""
+    order = JobOrder(code, None, None, (), ("png",), "strict", {}, 1, 1, 1, _NO_BOUND_BYTES, _NO_BOUND_S)
+    frames = encode_order(order)
+    return prefix_of(frames) + b"".join(frames)
+
+
+_NO_BOUND_BYTES: Final = 1 << 46
+_NO_BOUND_S: Final = 86_400
+_ORDER_FOR_NOTHING: Final = order_for(b"print(end='')")
 
 
 def settle_for_code(guard: Guard, work_dir: str, temp_dir: str) -> None:

@@ -7,7 +7,6 @@ there is nothing, and a daemon killed meanwhile must not leave it importing.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import select
@@ -25,13 +24,13 @@ from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
 from warmfork_worker.children import Child, Children
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
-from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_enter, warm_up
+from warmfork_worker.entry import WorkerSetup, become_worker, job_lesson, settle, steps_to_enter, warm_up
 from warmfork_worker.font_list import FontList
 from warmfork_worker.fonts import FontReport
 from warmfork_worker.forking import drop_needless_hooks
 from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
 from warmfork_worker.heap import Heap
-from warmfork_worker.hot_pages import Learner, can_populate
+from warmfork_worker.hot_pages import CHART, HotPages, Learner, Lesson, add_populate, can_populate
 from warmfork_worker.immortal import make_immortal
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
@@ -73,6 +72,7 @@ class Template:
         self._rehearsal: Rehearsal | None = None
         self._font_list: FontList | None = None
         self._learner: Learner | None = None
+        self._lessons: list[Lesson] = []
         self._loop: NativeLoop | None = None
         self._settled: control.Settled | None = None
         self._heap_bytes = 0
@@ -187,8 +187,8 @@ class Template:
                         self._children.forget(child.worker_id)  # there is no slot that outlives it
                 elif self._font_list is not None and fd == self._font_list.pidfd:
                     self._end_font_list()
-                elif self._learner is not None and fd == self._learner.fd:
-                    self._learn(self._learner)
+                elif self._learner is not None and self._settled is not None and fd == self._learner.fd:
+                    self._learn(self._learner, self._settled)
                 elif fd == self._link.fileno() and not self._obey():
                     return
 
@@ -253,24 +253,41 @@ class Template:
             control.Measure("fresh", fresh.taken_bytes, fresh.detail),
         )
         self._settled = settled = control.Settled(failed, took)
-        if self._start.hot_pages and "matplotlib.figure" in sys.modules and can_populate():
-            with contextlib.suppress(OSError):  # no child to be had: faults come one by one
-                self._learner = Learner(self._close_inherited)
-        if self._learner is None:
-            self._send(settled)
-        else:
-            self._poll.register(self._learner.fd, select.POLLIN)
+        if self._start.hot_pages and can_populate():
+            if places is not None and self._setup.steps is not None:
+                self._lessons.append(job_lesson(self._setup, Slot(places.work_dir, places.temp_dir, -1)))
+            if "matplotlib.figure" in sys.modules:
+                self._lessons.append(CHART)
+        self._begin_lesson(settled)
 
-    def _learn(self, learner: Learner) -> None:
+    def _begin_lesson(self, settled: control.Settled) -> None:
+        """Have a child do the next lesson; after the last one say that the template has settled.
+
+        Only then: the workers of before are replaced, and those to come are to have it all.
+        """
+        while self._lessons:
+            try:
+                self._learner = Learner(self._close_inherited, self._lessons[0])
+            except OSError:  # no child to be had: faults come one by one
+                del self._lessons[0]
+                continue
+            self._poll.register(self._learner.fd, select.POLLIN)
+            return
+        self._send(settled)
+
+    def _learn(self, learner: Learner, settled: control.Settled) -> None:
         if learner.read():
             return
         self._poll.unregister(learner.fd)
         self._learner = None
-        self._setup = replace(self._setup, hot_pages=learner.pages())
-        if self._settled is not None:
-            self._send(
-                self._settled
-            )  # only now: the workers of before are replaced, and those to come are to have it all
+        lesson, pages = self._lessons.pop(0), learner.learnt()
+        if pages is None:
+            pass  # faults come one by one
+        elif lesson is CHART:
+            self._setup = replace(self._setup, hot_pages=HotPages(pages))
+        elif self._setup.steps is not None:
+            add_populate(self._setup.steps, pages)
+        self._begin_lesson(settled)
 
     def _obey(self) -> bool:
         try:

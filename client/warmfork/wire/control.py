@@ -44,7 +44,7 @@ class Start:
         immortal_objects: let what the template holds be counted no more, where its Python can.
         fresh_memory: have workers allocate where nothing of the template lies.
         native_steps: have native code fork workers and make their system calls, where it was built.
-        hot_pages: find out what drawing writes to, and have workers whose code draws copy that in bulk.
+        hot_pages: find out what jobs and drawing write to, and have workers copy that in bulk.
         chart_shortcuts: let matplotlib lay out each text once a pass, and write our PNGs in our own way.
         font_dirs: where an operator's fonts may be.
         slots_dir: directory in which each worker gets its private one.

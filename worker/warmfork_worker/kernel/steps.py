@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STORE: Final = -1
 _NOWHERE: Final = -1
 _ANY: Final = -1
+_WHATEVER: Final = -2
 _ARGUMENTS: Final = 6
 STEP_WORDS: Final = 4 + _ARGUMENTS
 """Words of a step, as ``Step`` in ``_steps.c``: number, which arguments are places, place of the result, expected, arguments."""
@@ -38,7 +39,7 @@ class Place:
     index: int
 
 
-Argument = int | bytes | ctypes.Structure | Place | None
+Argument = int | bytes | ctypes.Structure | ctypes.Array[ctypes.c_size_t] | Place | None
 
 
 class Steps:
@@ -76,6 +77,10 @@ class Steps:
         self._add(this_machine().numbers[name], what or name, arguments, into=place.index)
         return place
 
+    def add_hint(self, name: str, *arguments: Argument) -> None:
+        """As ``add``, for a call that may as well fail."""
+        self._add(this_machine().numbers[name], name, arguments, expect=_WHATEVER)
+
     def store(self, structure: ctypes.Structure, offset: int, value: int | Place) -> None:
         """Write eight bytes into a structure that other steps point to."""
         assert offset + 8 <= ctypes.sizeof(structure), "the structure needs room behind what is stored"
@@ -98,7 +103,7 @@ class Steps:
             return argument.index
         if isinstance(argument, int):
             return argument if argument < 1 << 63 else argument - (1 << 64)
-        memory: ctypes.Structure | ctypes.Array[ctypes.c_char] = (
+        memory: ctypes.Structure | ctypes.Array[ctypes.c_char] | ctypes.Array[ctypes.c_size_t] = (
             ctypes.create_string_buffer(argument) if isinstance(argument, bytes) else argument
         )
         self._kept.append(memory)
@@ -144,7 +149,7 @@ def run_slowly(words: array[int], places: array[int]) -> tuple[int, int] | None:
             continue
         passed: list[Any] = [ctypes.c_long(word) for word in arguments]
         result = int(_syscall(ctypes.c_long(number), *passed))
-        if result == -1 or (expected != _ANY and result != expected):
+        if expected != _WHATEVER and (result == -1 or (expected != _ANY and result != expected)):
             return start // STEP_WORDS, ctypes.get_errno() if result == -1 else 0
         if into != _NOWHERE:
             places[into] = result
