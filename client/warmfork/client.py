@@ -301,7 +301,12 @@ class Client:
                 self._in_flight += 1
             if link is None or daemon is None:
                 break
-            if link.send(frames):
+            try:
+                sent = link.send(frames)
+            except BaseException:
+                self._forget(link)
+                raise
+            if sent:
                 return link, daemon
             self._forget_daemon(link)
         try:

@@ -62,6 +62,8 @@ def build_request(
     """
     if not isinstance(code, str):
         raise TypeError(f"code is {type(code).__name__}; pass the source as str")
+    if stdin is not None and not isinstance(stdin, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"stdin is {type(stdin).__name__}; pass its text as str, or bytes")
     if isinstance(formats, str):
         raise TypeError(f"formats is the text {formats!r}; pass a tuple such as ({formats!r},)")
     if not _FORMATS_KNOWN.issuperset(formats) or len(set(formats)) != len(formats):

@@ -56,7 +56,7 @@ class Dispatcher:
         self._expiry_planned = self._light_given_up = False
 
     def dispatch_at_once(self, job: Job) -> bool:
-        """Send a job that does not wait to an idle worker. False, and nothing has happened, where it has to wait.
+        """Send a job that does not wait to an idle worker. False where it has to wait.
 
         With nobody before it and a worker for it, it would leave the queue as it came: whoever waits there takes turns, and
         whoever does not is not counted.

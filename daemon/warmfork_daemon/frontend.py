@@ -189,9 +189,8 @@ class Frontend:
                     self._on_message(peer, [frame.buffer for frame in frames[1:]])
                 else:
                     self.connections.shut(fd)
-            if not readable(
-                socket
-            ):  # asked beforehand, because an exception for "no more" costs more than the question
+            # Asked beforehand, because an exception for "no more" costs more than the question.
+            if not readable(socket):
                 return
 
     def _ipc_peer(self, index: int, frame: zmq.Frame) -> Peer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 from collections.abc import Callable, Container
 from typing import Final
 
@@ -26,7 +27,6 @@ PILE_BYTES_MAX: Final = 512 << 20
 
 _LOOKS_A_RELEASE: Final = 40
 _RELEASE_S: Final = 1.0
-_this_process: Final = psutil.Process()
 
 
 def watch_piles(
@@ -98,9 +98,14 @@ class PileWatch:
 def resident_bytes() -> int:
     """Resident memory of this process; 0 where it cannot be asked."""
     try:
-        return int(_this_process.memory_info().rss)
+        return int(_this_process().memory_info().rss)
     except (OSError, psutil.Error):
         return 0
+
+
+@functools.cache
+def _this_process() -> psutil.Process:
+    return psutil.Process()
 
 
 def release_memory() -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from warmfork.errors import ProtocolError, RequestRefused
+from warmfork.wire.headers import request_id_of
 from warmfork.wire.messages import decode_request
 from warmfork.wire.records import (
     CancelReply,
@@ -72,6 +73,12 @@ class Reception:
             error = error_for(problem, frames)
             self._refused[error.code] += 1
             self._send(peer, error)
+            return
+        except Exception:  # no memory for it, or a fault of ours; whatever a peer sends, it is not the daemon's end
+            log.exception("message not read", extra=told(owner=peer.owner))
+            self._refused["internal"] += 1
+            message = "The daemon failed at reading this request; its log says more. Nothing was submitted."
+            self._send(peer, ErrorReply(request_id_of(frames), "internal", message))
             return
         services = self._services
         try:

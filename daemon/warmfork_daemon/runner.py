@@ -131,6 +131,7 @@ class JobRunner:
         self._reactor.unwatch(worker.pidfd)
         worker.unsent.clear()
         worker.job = worker.streaming = worker.assembler = None
+        job.dispatched_s = 0.0
         job.advance(JobEvent.SENT_BACK)
 
     def _limit_cgroup(self, cgroup: JobCgroup, job: Job) -> None:
@@ -196,9 +197,10 @@ class JobRunner:
             if worker.assembler.frames is None:
                 return
             worker.report = decode_report(worker.assembler.frames)
-        except ProtocolError as problem:
+        except Exception as problem:  # of the protocol, or no memory for it: to read it once more would not help
             self._reactor.unwatch(worker.channel.fileno())
-            worker.kill(KillReason.BAD_REPORT, str(problem))
+            told_why = str(problem) if isinstance(problem, ProtocolError) else type(problem).__name__
+            worker.kill(KillReason.BAD_REPORT, told_why)
             return
         # One frame: whatever follows it is never read.
         self._reactor.unwatch(worker.channel.fileno())

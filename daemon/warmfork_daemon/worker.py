@@ -93,7 +93,9 @@ class Worker:
 
     def measure_baseline(self) -> None:
         """Remember what the idle worker has, which a job's limits stand on. Raises OSError when it is gone."""
-        self.status_fd = open_status(self.pid)
+        if self.status_fd < 0:
+            self.status_fd = open_status(self.pid)
+            descriptors.refuse_reserved([self.status_fd])
         idle = read_resident(self.status_fd)
         if idle is None:
             raise ProcessLookupError(f"process {self.pid} has no memory any more")

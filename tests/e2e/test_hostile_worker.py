@@ -63,6 +63,8 @@ UNREADABLE = {
     "a text that says 4 GB": "send(frames(b'\\xdb\\xff\\xff\\xff\\xff'))",
     "an extension": "send(frames(b'\\x81\\xa1v\\xd4\\x01\\x00'))",
     "a timestamp": "send(frames(pack({'v': 1, 'type': 'report', 'outcome': 0})[:-1] + b'\\xd6\\xff\\0\\0\\0\\1'))",
+    "a map with a map as its key": "send(frames(pack({'v': 1, 'type': 'report', 'outcome': 'ok', 'times_s': 0})[:-1]"
+    " + b'\\x81\\x80\\x01'))",
     "an error of nothing": "send(report(outcome='error', error={}))",
     "integer keys": "send(frames(b'\\x81\\x01\\x02'))",
     "byte keys": "send(frames(b'\\x81\\xc4\\x01v\\x01'))",

@@ -13,7 +13,8 @@ import zmq
 from tests.support import Served, wait_until
 
 from warmfork.wire import codec, limits, messages
-from warmfork.wire.records import CancelRequest, ExecuteRequest, HelloRequest, InputFile, StatusRequest
+from warmfork.wire.messages import decode_reply
+from warmfork.wire.records import CancelRequest, ErrorReply, ExecuteRequest, HelloRequest, InputFile, StatusRequest
 
 # The greeting of ZMTP 3.1 (signature, version, mechanism NULL, as-server 0), and a READY command of a DEALER.
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -121,6 +122,22 @@ def _flood_framed(served: Served, rnd: random.Random, count: int) -> None:
                 dealer.poll(100)
                 while dealer.poll(0):
                     dealer.recv_multipart(copy=False)
+
+
+def test_what_cannot_be_read_is_answered_each_time(served: Served) -> None:
+    """A map with a map as its key, sent again and again, gets the typed refusal each time, and is no defect of the daemon."""
+    header = b"\x85\xa1v\x01\xa4type\xa7execute\xa2id\xc4\x10" + bytes(range(16)) + b"\xa5parts\x91\x81\xa4kind\xa4code"
+    with served.client() as client, zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(served.address)
+        for _ in range(25):
+            dealer.send_multipart([header + b"\xa2rc\x81\xa1a\x81\x80\x01", b"pass"])
+            assert dealer.poll(20_000)
+            reply = decode_reply(dealer.recv_multipart())
+            assert isinstance(reply, ErrorReply)
+            assert ("bad_request", bytes(range(16))) == (reply.code, reply.id)
+        assert 0 == client.status()["defects"]
+        assert "2\n" == client.execute("print(1 + 1)").stdout
 
 
 def fullest_request(left_bytes: int) -> list[bytes]:

@@ -47,6 +47,24 @@ def test_settings_are_plain_data_within_bounds(value: object, reason: str) -> No
         decode_reply([msgpack.packb(told, datetime=True)])
 
 
+@pytest.mark.parametrize(
+    "value", [b"\x81\x80\x01", b"\x81\x91\x80\x01", b"\x81\xd4\x05\x00\x01", b"\x81\xd6\xff" + bytes(4) + b"\x01"],
+    ids=["a map", "a list with a map", "an extension", "a timestamp"],
+)  # fmt: skip
+def test_what_cannot_be_a_key_is_refused(value: bytes) -> None:
+    """A map whose key nobody can look up by is no message, wherever anything may stand; and is nothing worse."""
+    begin = b"\xa1v\x01\xa2id\xc4\x10" + ID
+    requests = [
+        b"\x85" + begin + b"\xa4type\xa7execute\xa5parts\x91\x81\xa4kind\xa4code\xa2rc\x81\xa1a" + value,
+        b"\x84" + begin + b"\xa4type\xa7execute\xa5parts\x91\x82\xa4kind\xa4code\xa1x" + value,
+    ]
+    for request in requests:
+        with pytest.raises(ProtocolError):
+            decode_request([request, b"1"])
+    with pytest.raises(ProtocolError):
+        decode_reply([b"\x84" + begin + b"\xa4type\xa6status\xa6status\x81\xa1a" + value])
+
+
 @pytest.mark.parametrize("levels", [limits.NESTING_MAX, limits.NESTING_MAX + 1, 5_000])
 def test_settings_are_not_nested_without_end(levels: int) -> None:
     """So many levels are read, one more is refused, and so are as many as would end an interpreter."""
@@ -65,7 +83,15 @@ def test_settings_are_not_nested_without_end(levels: int) -> None:
 @pytest.mark.parametrize("first", [b"\xdd", b"\xdf", b"\xc6", b"\xdb"], ids=["list", "map", "bytes", "text"])
 def test_what_is_announced_and_not_there_takes_no_memory(first: bytes) -> None:
     """A list, map or string of four billion in a header of a hundred bytes is refused before a place is made for it."""
-    for field in (b"\xa5parts", b"\xa2rc", b"\xa6tenant", b"\xa6future"):
+    places = (
+        b"\xa5parts",
+        b"\xa2rc",
+        b"\xa6tenant",
+        b"\xa6future",
+        b"\xa2rc\x81\xa1a",
+        b"\xa5parts\x91\x82\xa4kind\xa1k\xa1x",
+    )
+    for field in places:
         header = b"\x84\xa1v\x01\xa4type\xa7execute\xa2id\xc4\x10" + ID + field + first + b"\xff" * 4
         tracemalloc.start()
         try:
@@ -74,6 +100,14 @@ def test_what_is_announced_and_not_there_takes_no_memory(first: bytes) -> None:
             assert tracemalloc.get_traced_memory()[1] < limits.MIB
         finally:
             tracemalloc.stop()
+
+
+def test_bytes_are_not_base64() -> None:
+    """Where bytes are to stand no text does, whatever it says."""
+    told = {"kind": "chart", "media_type": "image/png", "width_px": 1, "height_px": 1, "signature": "c2lnbmF0dXJl"}
+    header = {"v": 1, "type": "result", "id": ID, "verdict": "ok", "parts": [told]}
+    with pytest.raises(ProtocolError, match="signature"):
+        decode_reply([msgpack.packb(header), b"png"])
 
 
 def test_an_error_is_short_whatever_came() -> None:

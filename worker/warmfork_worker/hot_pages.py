@@ -158,11 +158,10 @@ class Learner:
 
 def add_populate(steps: Steps, vectors: Vectors) -> None:
     """Have a worker copy these pages; where the kernel will not, nothing is lost."""
-    words = list(vectors)
-    for first in range(0, len(words), 2 * _VECTORS_MAX):
-        part = words[first : first + 2 * _VECTORS_MAX]
-        ranges = (ctypes.c_size_t * len(part))(*part)
-        steps.add_hint("process_madvise", PIDFD_SELF, ranges, len(part) // 2, MADV_POPULATE_WRITE, 0)
+    for first in range(0, len(vectors), 2 * _VECTORS_MAX):
+        count = min(2 * _VECTORS_MAX, len(vectors) - first)
+        ranges = (ctypes.c_size_t * count).from_buffer_copy(vectors, first * _WORD_BYTES)
+        steps.add_hint("process_madvise", PIDFD_SELF, ranges, count // 2, MADV_POPULATE_WRITE, 0)
 
 
 def _tell(before: Callable[[], None], lesson: Lesson, writing: int) -> NoReturn:

@@ -77,7 +77,10 @@ def unpack(
     except (msgpack.UnpackException, ValueError, TypeError, OverflowError, RecursionError) as problem:
         # msgpack raises each of these for some malformed input (an unhashable key is a TypeError, say).
         raise ProtocolError(f"not well-formed packed data: {type(problem).__name__}: {problem}") from None
-    _check_plain(value, nesting_max, any_keys)
+    if any_keys:
+        _check_values(value, nesting_max)
+    else:
+        check_plain(value, nesting_max, items_max, string_bytes_max)
     return value
 
 
@@ -85,18 +88,15 @@ def _refuse_extension(code: int, payload: bytes) -> Any:
     raise ProtocolError(f"extension type {code} is not part of the protocol")
 
 
-def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
-    """Raise ProtocolError for what msgpack lets through: deep nesting, byte keys, its own Timestamp objects."""
+def _check_values(value: Any, nesting_max: int) -> None:
+    """Raise ProtocolError for what msgpack lets through where keys may be anything: deep nesting, its own Timestamp objects."""
     level = [value]
     for _ in range(nesting_max + 1):
         inner: list[Any] = []
         for item in level:
             kind = type(item)
             if kind is dict:
-                if any_keys:
-                    inner.extend(item)
-                else:
-                    _check_keys(item)
+                inner.extend(item)
                 inner.extend(item.values())
             elif kind in (list, tuple, set, frozenset):
                 inner.extend(item)
@@ -109,18 +109,23 @@ def _check_plain(value: Any, nesting_max: int, any_keys: bool) -> None:
     raise ProtocolError(f"containers are nested deeper than {nesting_max}")
 
 
-def check_plain(value: Any) -> None:
-    """Raise ProtocolError for anything but plain data within the bounds of a header.
+def check_plain(
+    value: Any,
+    nesting_max: int = limits.NESTING_MAX,
+    items_max: int = limits.CONTAINER_ITEMS_MAX,
+    string_bytes_max: int = limits.STRING_BYTES_MAX,
+) -> None:
+    """Raise ProtocolError for anything but plain data within these bounds.
 
     Plain are None, numbers, strings and bytes, lists of these and maps of these with strings as keys.
     """
     level = [value]
-    for _ in range(limits.NESTING_MAX + 1):
+    for _ in range(nesting_max + 1):
         inner: list[Any] = []
         for item in level:
             kind = type(item)
-            if kind in (dict, list) and len(item) > limits.CONTAINER_ITEMS_MAX:
-                raise ProtocolError(f"{len(item)} items where at most {limits.CONTAINER_ITEMS_MAX} are allowed")
+            if kind in (dict, list) and len(item) > items_max:
+                raise ProtocolError(f"{len(item)} items where at most {items_max} are allowed")
             if kind is dict:
                 _check_keys(item)
                 inner.extend(item)
@@ -129,12 +134,12 @@ def check_plain(value: Any) -> None:
                 inner.extend(item)
             elif kind not in _SCALARS:
                 raise ProtocolError(f"{kind.__name__} is not plain data")
-            elif kind in (str, bytes) and len(item) > limits.STRING_BYTES_MAX:
-                raise ProtocolError(f"{len(item)} bytes of text where at most {limits.STRING_BYTES_MAX} are allowed")
+            elif kind in (str, bytes) and len(item) > string_bytes_max:
+                raise ProtocolError(f"{len(item)} bytes of text where at most {string_bytes_max} are allowed")
         if not inner:
             return
         level = inner
-    raise ProtocolError(f"containers are nested deeper than {limits.NESTING_MAX}")
+    raise ProtocolError(f"containers are nested deeper than {nesting_max}")
 
 
 def _check_keys(mapping: dict[Any, Any]) -> None:

@@ -1,8 +1,7 @@
-"""Typed, bounded reading of a header map. Whatever is read is of the stated type and size, or ProtocolError is raised.
+"""Typed, bounded reading of a control packet. Whatever is read is of the stated type and size, or ProtocolError is raised.
 
 What one field may be is written down as data (``text``, ``word``, ``integer`` …), and a row of these, a shape, is read by one
-loop. A message comes after a pause in which other processes had the processor's caches, so each further function costs
-some microseconds there, however short it is; the same few lines once more cost next to nothing.
+loop. Messages of clients are read by msgspec (``headers``), which a template of another interpreter has not.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from warmfork.wire import limits
 _REQUIRED: Final[Any] = object()
 
 _TEXT: Final = (str,)
-_BYTES: Final = (bytes,)
 _INTEGER: Final = (int,)
 _NUMBER: Final = (int, float)
 _FLAG: Final = (bool,)
@@ -30,7 +28,7 @@ Field = tuple[str, tuple[type, ...], Bound, Bound, Collection[str] | None, Any]
 
 
 def text(name: str, *, chars_max: int, default: Any = _REQUIRED) -> Field:
-    """A string of at most ``chars_max`` characters that UTF-8 can carry."""
+    """A string of at most ``chars_max`` characters."""
     return (name, _TEXT, 0, chars_max, None, default)
 
 
@@ -54,11 +52,6 @@ def flag(name: str, *, default: Any = False) -> Field:
     return (name, _FLAG, 0, 1, None, default)
 
 
-def binary(name: str, *, bytes_max: int, bytes_min: int = 0, default: Any = _REQUIRED) -> Field:
-    """Bytes, at least ``bytes_min`` and at most ``bytes_max`` of them."""
-    return (name, _BYTES, bytes_min, bytes_max, None, default)
-
-
 def items(name: str, *, count_max: int) -> Field:
     """A list of at most ``count_max`` items; empty where absent. What the items are is not looked at."""
     return (name, _LIST, 0, count_max, None, ())
@@ -67,9 +60,6 @@ def items(name: str, *, count_max: int) -> Field:
 def mapping(name: str, *, default: Any = _REQUIRED) -> Field:
     """A map with string keys. Its inside is not looked at."""
     return (name, _MAP, 0, limits.CONTAINER_ITEMS_MAX, None, default)
-
-
-JOB_ID: Final = binary("id", bytes_min=limits.JOB_ID_BYTES, bytes_max=limits.JOB_ID_BYTES)
 
 
 def read(where: str, source: Any, shape: Sequence[Field]) -> list[Any]:
@@ -119,7 +109,6 @@ def _refusal(
     shown = shown if len(shown) <= _SHOWN_CHARS_MAX else shown[: _SHOWN_CHARS_MAX - 3] + "..."
     expected = {
         _TEXT: f"text of at most {high} characters" if allowed is None else f"one of {', '.join(allowed)}",
-        _BYTES: f"{low} bytes" if low == high else f"at most {high} bytes",
         _INTEGER: f"an integer from {low} to {high}",
         _NUMBER: f"a number from {low} to {high}",
         _FLAG: "true or false",
@@ -135,11 +124,3 @@ def checked_texts(where: str, name: str, found: Sequence[Any], *, chars_max: int
         if type(item) is not str or len(item) > chars_max:
             raise ProtocolError(f"{where}: field {name!r} is not a list of texts of at most {chars_max} characters")
     return tuple(found)
-
-
-def checked_numbers(where: str, name: str, found: Sequence[Any], low: float, high: float) -> list[float]:
-    """These items as numbers, each of which must be one from ``low`` to ``high``, or ProtocolError."""
-    for item in found:
-        if type(item) not in _NUMBER or not low <= item <= high:
-            raise ProtocolError(f"{where}: field {name!r} is not a list of numbers from {low} to {high}")
-    return list(map(float, found))

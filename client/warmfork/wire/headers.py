@@ -14,7 +14,7 @@ Nothing that a worker imports may import this module: a template's interpreter h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,13 +23,18 @@ from warmfork.errors import ProtocolError
 from warmfork.results import Verdict
 from warmfork.wire import limits
 from warmfork.wire.frames import Frames, UnknownMessageType, UnsupportedVersion, check_sizes
-from warmfork.wire.records import CancelOutcome, Format, Priority, StreamName
+from warmfork.wire.jobs import OutcomeWord
+from warmfork.wire.records import CancelOutcome, Format, MediaType, Priority, StreamName
 
 _COUNT_MAX: Final = 1 << 62
 _SECONDS_MAX: Final = 1e9
 _PHASES_MAX: Final = 64
 """Later versions may tell more of them; those that this one does not know come after those that it does."""
 _PROBLEM_CHARS_MAX: Final = 300
+_KIND_CHARS_MAX: Final = 64
+
+# msgspec raises each of these for some bytes: a map as a key of a map, where anything may stand, is a TypeError.
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 JobId = Annotated[bytes, Meta(min_length=limits.JOB_ID_BYTES, max_length=limits.JOB_ID_BYTES)]
 Name = Annotated[str, Meta(max_length=64)]
@@ -42,7 +47,6 @@ TimeLimit = Annotated[float, Meta(ge=0.001, le=limits.TIMEOUT_S_MAX)]
 Pixels = Annotated[int, Meta(ge=0, le=limits.IMAGE_PX_MAX)]
 FigureNumber = Annotated[int, Meta(ge=0, le=1 << 31)]
 Title = Annotated[str, Meta(max_length=limits.TITLE_CHARS_MAX)]
-MediaType = Literal["image/png", "image/svg+xml", "application/pdf", "image/jpeg"]
 Parts = Annotated[list[dict[str, Any]], Meta(max_length=limits.PARTS_MAX)]
 
 
@@ -210,7 +214,7 @@ class SignedChartInfo(ChartInfo, kw_only=True, frozen=True):
 class Report(Header, tag="report", frozen=True):
     """What a worker says of its job; see ``jobs.JobReport``. A job can break the worker's clock: ``times_s`` may be anything."""
 
-    outcome: Literal["ok", "error", "memory_limit", "disk_limit"]
+    outcome: OutcomeWord
     error: ErrorBody | None = None
     exit_code: Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)] | None = None
     charts_dropped: Annotated[int, Meta(ge=0, le=1 << 31)] = 0
@@ -277,7 +281,7 @@ def read(
     check_sizes(list(map(len, frames)), header_bytes_max)
     try:
         header: Any = decoder.decode(frames[0])
-    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
+    except _UNREADABLE as problem:
         raise _refusal(frames[0], problem, decoder) from None
     if header.v != limits.PROTOCOL_VERSION:
         raise _other_version(header.v)
@@ -289,7 +293,7 @@ def read(
 def _refusal(data: bytes | memoryview, problem: Exception, decoder: msgspec.msgpack.Decoder[Any]) -> ProtocolError:
     try:
         envelope = _envelopes.decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except _UNREADABLE:
         return ProtocolError(f"not a message: {problem}"[:_PROBLEM_CHARS_MAX])
     if envelope.v != limits.PROTOCOL_VERSION:
         return _other_version(envelope.v)
@@ -314,16 +318,16 @@ _TYPES: Final[dict[msgspec.msgpack.Decoder[Any], frozenset[str]]] = {
 def kind_of(info: dict[str, Any]) -> str:
     """The kind of part that this describes, or ProtocolError."""
     kind = info.get("kind")
-    if type(kind) is not str:
-        raise ProtocolError(f"part: field 'kind' is {type(kind).__name__} where text is expected")
+    if type(kind) is not str or len(kind) > _KIND_CHARS_MAX:
+        raise ProtocolError(f"part: field 'kind' is no text of at most {_KIND_CHARS_MAX} characters")
     return kind
 
 
 def about(info: dict[str, Any], kind: type[_Kind]) -> _Kind:
     """What is told of a part, as one of the classes here, or ProtocolError."""
     try:
-        return msgspec.convert(info, kind)
-    except msgspec.ValidationError as problem:
+        return msgspec.convert(info, kind, builtin_types=(bytes,))  # which base64 would stand for otherwise
+    except _UNREADABLE as problem:
         raise ProtocolError(f"part {str(info.get('kind'))[:64]!r}: {problem}"[:_PROBLEM_CHARS_MAX]) from None
 
 
@@ -332,5 +336,5 @@ def request_id_of(frames: Frames) -> bytes:
     try:
         check_sizes(list(map(len, frames)))
         return _asked.decode(frames[0]).id
-    except (ProtocolError, msgspec.MsgspecError, ValueError, RecursionError):
+    except (ProtocolError, *_UNREADABLE):
         return bytes(limits.JOB_ID_BYTES)

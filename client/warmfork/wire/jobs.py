@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo
@@ -17,7 +17,7 @@ from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, check_sizes
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import InputFile
 
-OUTCOMES: Final = ("ok", "error", "memory_limit", "disk_limit")
+OutcomeWord = Literal["ok", "error", "memory_limit", "disk_limit"]
 
 # The reply's header carries what the report's does and the names of the collected files, and signatures: half of the
 # bound is the report's, so that no worker can make a reply that the daemon is unable to send.

@@ -20,7 +20,8 @@ FORMATS: Final[tuple[str, ...]] = get_args(Format)
 Policy = Literal["strict", "standard", "off"]
 POLICIES: Final[tuple[str, ...]] = get_args(Policy)
 
-MEDIA_TYPES: Final = ("image/png", "image/svg+xml", "application/pdf", "image/jpeg")
+MediaType = Literal["image/png", "image/svg+xml", "application/pdf", "image/jpeg"]
+MEDIA_TYPES: Final[tuple[str, ...]] = get_args(MediaType)
 
 TEMPLATE_DEFAULT: Final = "science"
 """The template of a request that names none."""

@@ -56,11 +56,9 @@ typedef struct {
     int fds[FDS_MAX], mount_fd, work_fd;
 } Worker;
 
-/* ---- the four short packets of wire/control.py, in msgpack ---- */
+/* ---- short packets of wire/control.py, in msgpack. Release is none of them: slots are mounts here, and end by themselves ---- */
 
-typedef enum { OTHER, FORK, RELEASE } Kind;
-
-static const unsigned char FORK_BEGINS[] = "\x93\xa4" "Fork", RELEASE_BEGINS[] = "\x92\xa7" "Release";
+static const unsigned char FORK_BEGINS[] = "\x93\xa4" "Fork";
 
 static int read_uint(const unsigned char *at, const unsigned char *end, uint64_t *value) {
     if (at >= end)
@@ -81,14 +79,11 @@ static int read_uint(const unsigned char *at, const unsigned char *end, uint64_t
     return 1;
 }
 
-static Kind read_packet(const State *state, uint64_t *worker_id) {
+static int is_fork(const State *state, uint64_t *worker_id) {
     const unsigned char *at = state->packet, *end = at + state->packet_bytes;
-    size_t fork_bytes = sizeof FORK_BEGINS - 1, release_bytes = sizeof RELEASE_BEGINS - 1;
-    if (state->packet_bytes > fork_bytes && !memcmp(at, FORK_BEGINS, fork_bytes))
-        return read_uint(at + fork_bytes, end, worker_id) ? FORK : OTHER;
-    if (state->packet_bytes > release_bytes && !memcmp(at, RELEASE_BEGINS, release_bytes))
-        return read_uint(at + release_bytes, end, worker_id) ? RELEASE : OTHER;
-    return OTHER;
+    size_t fork_bytes = sizeof FORK_BEGINS - 1;
+    return state->packet_bytes > fork_bytes && !memcmp(at, FORK_BEGINS, fork_bytes) &&
+           read_uint(at + fork_bytes, end, worker_id);
 }
 
 static size_t put_word(unsigned char *out, size_t at, unsigned char kind, uint64_t value) {
@@ -184,15 +179,6 @@ static void reap(State *state, int link, size_t index) {
     state->polled[1 + index] = state->polled[1 + state->count];
 }
 
-static void release(State *state, int link, uint64_t worker_id) {
-    for (size_t i = 0; i < state->count; i++)
-        if (state->children[i].worker_id == worker_id) {
-            kill(state->children[i].pid, SIGKILL); /* not reaped yet, so the number is still its own */
-            reap(state, link, i);
-            return;
-        }
-}
-
 static void keep_child(State *state, uint64_t worker_id, pid_t pid, int pidfd) {
     state->children[state->count] = (Child){worker_id, pid};
     state->count++;
@@ -261,13 +247,7 @@ static End turn_until(State *state, const Template *template, int link, Worker *
         uint64_t worker_id;
         if (!receive(state, link))
             return PACKET;
-        Kind kind = read_packet(state, &worker_id);
-        if (kind == RELEASE) {
-            release(state, link, worker_id);
-            close_all(state->fds, state->fd_count);
-            continue;
-        }
-        Forked forked = kind == FORK ? fork_worker(state, template, link, worker_id, worker) : NOT_DONE;
+        Forked forked = is_fork(state, &worker_id) ? fork_worker(state, template, link, worker_id, worker) : NOT_DONE;
         if (forked != DONE)
             return forked == IN_WORKER ? WORKER : PACKET;
     }
