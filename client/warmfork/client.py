@@ -301,12 +301,7 @@ class Client:
                 self._in_flight += 1
             if link is None or daemon is None:
                 break
-            try:
-                sent = link.send(frames)
-            except BaseException:
-                self._forget(link)
-                raise
-            if sent:
+            if link.send(frames):
                 return link, daemon
             self._forget_daemon(link)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from warmfork.results import VERDICTS, ErrorInfo
 from warmfork.wire import limits
-from warmfork.wire.jobs import OUTCOMES, JobReport
+from warmfork.wire.jobs import JobReport, OutcomeWord
 from warmfork.wire.messages import decode_reply, encode_reply
 from warmfork.wire.records import ResultReply
 from warmfork_daemon.verdicts import Judgement, judge_exit, judge_kill, judge_report, judge_template_loss
@@ -48,7 +49,7 @@ def test_an_exception_is_error_and_stays_as_it_is(exit_code: int | None) -> None
     assert Judgement("error", ERROR, exit_code) == judge_report(JobReport("error", ERROR, exit_code), MIB)
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in OUTCOMES if outcome != "ok"])
+@pytest.mark.parametrize("outcome", [outcome for outcome in get_args(OutcomeWord) if outcome != "ok"])
 def test_a_failure_without_a_reason_still_has_an_error(outcome: str) -> None:
     """Whatever a worker leaves out, a verdict that is not ok has a type and a sentence."""
     judgement = judge_report(JobReport(outcome), MIB)
@@ -81,7 +82,7 @@ def test_disk_limit_by_report(said: str) -> None:
     assert "smaller files" in message_of(judgement)
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in OUTCOMES if outcome != "ok"])
+@pytest.mark.parametrize("outcome", [outcome for outcome in get_args(OutcomeWord) if outcome != "ok"])
 @pytest.mark.parametrize("letter", ["x", "图"])
 def test_the_longest_error_still_travels(outcome: str, letter: str) -> None:
     """An error as long as a report may carry can still be read by a client after the daemon added its sentence."""

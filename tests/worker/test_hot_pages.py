@@ -66,7 +66,7 @@ def test_copied_pages_do_not_fault() -> None:
 
 JOB_PROGRAM = """
 import gc, json, os, resource, sys
-from warmfork_worker import entry, hot_pages
+from warmfork_worker import entry, hot_pages, lessons
 from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.policy import Guard
 from warmfork_worker.slots import Slot
@@ -75,7 +75,7 @@ guard, slot = Guard(()), Slot(os.getcwd(), os.getcwd(), -1)
 entry.settle(guard, slot.work_dir, slot.temp_dir)
 entry.warm_up(guard, slot)
 gc.collect(); gc.freeze()
-lesson = entry.job_lesson(entry.WorkerSetup(os.getpid(), None, None, guard, ""), slot)
+lesson = lessons.job_lesson(entry.WorkerSetup(os.getpid(), None, None, guard, ""), slot)
 learner = hot_pages.Learner(lambda: None, lesson)
 while learner.read():
     pass

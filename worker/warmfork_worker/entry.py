@@ -18,13 +18,13 @@ from typing import Final, NoReturn
 
 from warmfork_worker import randomness, streams
 from warmfork_worker.channel import READY, read_order, send_report, wait_to_be_killed
-from warmfork_worker.hot_pages import HotPages, Lesson
+from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import set_for_job
 from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.policy import Guard
-from warmfork_worker.run import dry_run, order_for, run_job, settle_for_code
+from warmfork_worker.run import dry_run, run_job, settle_for_code
 from warmfork_worker.slots import Slot, Slots
 
 EXIT_BEFORE_JOB: Final = 70
@@ -108,29 +108,6 @@ def warm_up(guard: Guard, slot: Slot) -> None:
     for _ in range(_ROUNDS_TO_LEARN):
         randomness.reseed()
         dry_run(guard, slot)
-
-
-def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:
-    """What a worker does with a trivial job, from its order to its report, for a child that is nobody's worker."""
-    reading, writing = -1, -1
-
-    def prepare() -> None:
-        nonlocal reading, writing
-        reading, writing = os.pipe()
-        os.write(writing, order_for(b"print(1 + 1)"))
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        for fd in range(_STANDARD_FDS_MAX + 1):
-            os.dup2(nothing, fd)
-        randomness.reseed()
-        dry_run(setup.guard, slot)
-
-    def work() -> None:
-        order = read_order(reading)
-        assert order is not None
-        set_for_job(order.address_bytes, order.cpu_s)
-        send_report(_STANDARD_FDS_MAX, run_job(order, setup.guard, slot, setup.cjk_family))
-
-    return Lesson(prepare, work)
 
 
 def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:

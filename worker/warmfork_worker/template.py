@@ -24,13 +24,13 @@ from warmfork.wire.records import LibraryInfo, TemplateInfo
 from warmfork_worker.adaptations import adapt_libraries
 from warmfork_worker.children import Child, Children
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
-from warmfork_worker.entry import WorkerSetup, become_worker, job_lesson, settle, steps_to_enter, warm_up
+from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_enter, warm_up
 from warmfork_worker.font_list import FontList
 from warmfork_worker.fonts import FontReport
 from warmfork_worker.forking import drop_needless_hooks
 from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
 from warmfork_worker.heap import Heap
-from warmfork_worker.hot_pages import CHART, HotPages, Learner, Lesson, add_populate, can_populate
+from warmfork_worker.hot_pages import Learner, Lesson
 from warmfork_worker.immortal import make_immortal
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
@@ -38,6 +38,7 @@ from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.kernel.steps import Steps, use_no_native_steps
 from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
+from warmfork_worker.lessons import lessons_for, taught
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.native_loop import Born, NativeLoop
 from warmfork_worker.policy import Guard, default_readable_roots
@@ -253,18 +254,11 @@ class Template:
             control.Measure("fresh", fresh.taken_bytes, fresh.detail),
         )
         self._settled = settled = control.Settled(failed, took)
-        if self._start.hot_pages and can_populate():
-            if places is not None and self._setup.steps is not None:
-                self._lessons.append(job_lesson(self._setup, Slot(places.work_dir, places.temp_dir, -1)))
-            if "matplotlib.figure" in sys.modules:
-                self._lessons.append(CHART)
+        self._lessons = lessons_for(self._setup, wanted=self._start.hot_pages)
         self._begin_lesson(settled)
 
     def _begin_lesson(self, settled: control.Settled) -> None:
-        """Have a child do the next lesson; after the last one say that the template has settled.
-
-        Only then: the workers of before are replaced, and those to come are to have it all.
-        """
+        """Have a child do the next lesson. Only after the last is it settled: the workers to come are to have it all."""
         while self._lessons:
             try:
                 self._learner = Learner(self._close_inherited, self._lessons[0])
@@ -280,13 +274,7 @@ class Template:
             return
         self._poll.unregister(learner.fd)
         self._learner = None
-        lesson, pages = self._lessons.pop(0), learner.learnt()
-        if pages is None:
-            pass  # faults come one by one
-        elif lesson is CHART:
-            self._setup = replace(self._setup, hot_pages=HotPages(pages))
-        elif self._setup.steps is not None:
-            add_populate(self._setup.steps, pages)
+        self._setup = taught(self._setup, self._lessons.pop(0), learner.learnt())
         self._begin_lesson(settled)
 
     def _obey(self) -> bool:
