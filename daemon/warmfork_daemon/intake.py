@@ -105,6 +105,7 @@ class Intake:
     def close(self) -> None:
         """Watch nobody any more."""
         self._clients.close()
+        self._machine.close()
 
     def _jobs(self) -> Iterable[Job]:
         running = (job for job, _ in self._runner.running_jobs)
