@@ -143,14 +143,15 @@ def logs() -> None:
 def environment_is_clean() -> None:
     told = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "INVOCATION_ID")
     pid = shown("MainPID")
-    children = run("pgrep", "-u", "warmfork").stdout.split()
-    for child in set(children) - {pid}:
-        environ = Path(f"/proc/{child}/environ").read_bytes().decode("utf-8", "replace")
+    looked_at = 0
+    for child in set(run("pgrep", "-u", "warmfork").stdout.split()) - {pid}:
+        try:
+            environ = Path(f"/proc/{child}/environ").read_bytes().decode("utf-8", "replace")
+        except (ProcessLookupError, FileNotFoundError):
+            continue  # a worker that was replaced meanwhile
         assert not any(name in environ for name in told), f"{child}: {environ!r}"
-    check(
-        len(children) > 3,
-        f"{len(children) - 1} processes of templates and workers know nothing of the manager's sockets",
-    )
+        looked_at += 1
+    check(looked_at > 2, f"{looked_at} processes of templates and workers know nothing of the manager's sockets")
 
 
 def job_cgroups() -> None:
