@@ -9,7 +9,8 @@ from typing import Any, Final
 import zmq
 
 from warmfork.curve import ClientKeys, keep_checked
-from warmfork.sockets import Frames, await_any, readable, receive_now, send_now
+from warmfork.sockets import await_any, readable, receive_now, send_now
+from warmfork.wire.frames import Frames
 from warmfork.wire.messages import decode_reply
 from warmfork.wire.records import OutputReply, Reply
 

@@ -12,8 +12,6 @@ from typing import Any, Final
 import zmq
 from zmq.backend import Socket as _Socket
 
-Frames = Sequence[bytes | memoryview]
-
 _IN: Final = int(zmq.POLLIN)
 _NOW: Final = int(zmq.NOBLOCK)
 _NOW_AND_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)

@@ -19,11 +19,12 @@ from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
 from warmfork.sockets import readable, receive_now, send_now
 from warmfork.wire import limits
+from warmfork.wire.frames import Frames
 from warmfork.wire.messages import encode_reply
 from warmfork.wire.records import CancelReply
 from warmfork_daemon.access import TCP, TcpAccess
 from warmfork_daemon.connections import Connections
-from warmfork_daemon.outbox import Frames, Outbox, Sent
+from warmfork_daemon.outbox import Outbox, Sent
 from warmfork_daemon.reactor import Reactor
 from warmfork_daemon.zap import DOMAIN, Doorkeeper
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import zmq
 
 from warmfork.wire import limits
+from warmfork.wire.frames import Frames
 from warmfork_daemon.reactor import Reactor, Timer, monotonic_s
 
 if TYPE_CHECKING:
     from warmfork_daemon.frontend import Peer
-
-Frames = Sequence[bytes | memoryview]
 
 KEPT_BYTES_MAX: Final = 256 * limits.MIB
 KEPT_MESSAGES_MAX: Final = 20_000

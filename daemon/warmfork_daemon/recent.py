@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from warmfork.wire import codec
+from warmfork.wire.frames import Frames
 from warmfork.wire.records import ExecuteRequest
 from warmfork_daemon.job import JobKey, Owner
-
-Frames = Sequence[bytes | memoryview]
 
 ENTRY_BYTES: Final = 512
 """What an entry takes besides its frames, at most."""

@@ -199,8 +199,10 @@ class JobRunner:
             worker.report = decode_report(worker.assembler.frames)
         except Exception as problem:  # of the protocol, or no memory for it: to read it once more would not help
             self._reactor.unwatch(worker.channel.fileno())
-            told_why = str(problem) if isinstance(problem, ProtocolError) else type(problem).__name__
-            worker.kill(KillReason.BAD_REPORT, told_why)
+            expected = isinstance(problem, ProtocolError)
+            if not expected:
+                log.exception("report not read", extra=told(worker=worker.pid, problem=problem))
+            worker.kill(KillReason.BAD_REPORT, str(problem) if expected else type(problem).__name__)
             return
         # One frame: whatever follows it is never read.
         self._reactor.unwatch(worker.channel.fileno())

@@ -15,8 +15,9 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warmfork.wire.frames import Frames
 from warmfork_daemon.frontend import Frontend, Peer
-from warmfork_daemon.outbox import BIG_BYTES, Bounds, Frames, Outbox, Sent
+from warmfork_daemon.outbox import BIG_BYTES, Bounds, Outbox, Sent
 from warmfork_daemon.reactor import Reactor
 
 GIVE_UP_S = 20.0
