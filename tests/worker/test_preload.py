@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -128,6 +129,29 @@ def test_a_module_that_leaves_a_thread_is_named(module_dir: Path) -> None:
     finally:
         sys.modules["wf_threaded"].stop.set()
         sys.modules["wf_threaded"].thread.join()
+
+
+def test_a_thread_that_ends_meanwhile_hides_none(module_dir: Path) -> None:
+    """A thread that was there before and ends during the import does not make up for one that the import leaves."""
+    release = threading.Event()
+    passing = threading.Thread(target=release.wait)
+    passing.start()
+    (module_dir / "wf_exchange.py").write_text(THREADED)
+    (module_dir / "wf_exchanging.py").write_text(
+        "import wf_exchange, wf_passing\nwf_passing.release.set()\nwf_passing.thread.join()\n"
+    )
+    passing_module = ModuleType("wf_passing")
+    passing_module.__dict__.update(release=release, thread=passing)
+    sys.modules["wf_passing"] = passing_module
+    try:
+        with pytest.raises(ThreadsLeft, match="importing wf_exchanging started 1 thread"):
+            preload(["wf_exchanging"])
+    finally:
+        release.set()
+        passing.join()
+        del sys.modules["wf_passing"]
+        sys.modules["wf_exchange"].stop.set()
+        sys.modules["wf_exchange"].thread.join()
 
 
 def test_a_thread_that_ends_is_none(module_dir: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
-from warmfork_worker.kernel.proc import thread_count
+from warmfork_worker.kernel.proc import thread_count, thread_ids
 
 # What jobs ask for by name, then what those libraries import lazily in the middle of a first chart, table or PDF.
 SCIENCE_PRELOAD: Final[tuple[str, ...]] = (
@@ -101,7 +101,7 @@ class ThreadsLeft(Exception):
 
     Attributes:
         module: as it stands in the list.
-        threads: how many more there are than before.
+        threads: how many there are that were not there before.
     """
 
     def __init__(self, module: str, threads: int) -> None:
@@ -161,7 +161,7 @@ def preload(modules: Sequence[str] = DEFAULT_PRELOAD, left_out: Collection[str] 
         left_out: those that are known to start threads; they and what is below them are reported and not imported.
 
     Returns one record per module, in order. An ``Exception`` or ``SystemExit`` raised by an import is recorded in its
-    ``error`` and goes no further. Raises ThreadsLeft at the first import after which there are more threads than before.
+    ``error`` and goes no further. Raises ThreadsLeft at the first import after which there is a thread that was not there before.
     """
     loaded = []
     for name in modules:
@@ -170,7 +170,7 @@ def preload(modules: Sequence[str] = DEFAULT_PRELOAD, left_out: Collection[str] 
                 Loaded(name, "", 0.0, "left out: importing it starts threads, and then no worker can be forked")
             )
             continue
-        before = thread_count()
+        before = thread_ids()
         loaded.append(load(name))
         threads = _threads_beyond(before)
         if threads:
@@ -183,15 +183,16 @@ def single_threaded() -> bool:
     return thread_count() == 1
 
 
-def _threads_beyond(before: int) -> int:
-    """How many threads more there are than ``before``, once those that are about to end have had time to.
+def _threads_beyond(before: Collection[str]) -> int:
+    """How many threads there are that are not among ``before``, once those that are about to end have had time to.
 
-    matplotlib sets a timer while it lists fonts and cancels it: that thread may outlive the import by a moment.
+    matplotlib sets a timer while it lists fonts and cancels it: that thread may outlive the import by a moment. By name and
+    not by number, for one that was there before may end meanwhile.
     """
     due_s = time.monotonic() + _SETTLE_S
-    while (more := thread_count() - before) > 0 and time.monotonic() < due_s:
+    while (more := thread_ids().difference(before)) and time.monotonic() < due_s:
         time.sleep(0.001)
-    return max(0, more)
+    return len(more)
 
 
 def load(name: str) -> Loaded:

@@ -85,6 +85,11 @@ def thread_count() -> int:
     return os.stat("self/task", dir_fd=_root_fd).st_nlink - 2
 
 
+def thread_ids() -> frozenset[str]:
+    """The threads of this process, each by the kernel's number. Raises OSError."""
+    return frozenset(list_own("task"))
+
+
 def writable_code() -> list[str]:
     """Mappings of this process that are writable and executable at once, as lines of /proc/self/maps."""
     lines = read_own("maps").decode("utf-8", "replace").splitlines()
