@@ -31,7 +31,8 @@ from bench.suite import job as plain_job
 
 from warmfork.cli.bench_workloads import ALL, Workload
 from warmfork_worker.drawing import prepare_drawing, want_shortcuts
-from warmfork_worker.hot_pages import CHART, HotPages, Learner
+from warmfork_worker.hot_pages import CHART, HotPages
+from warmfork_worker.learner import Learner
 from warmfork_worker.png import ChartFile, write_charts_fast
 from warmfork_worker.preload import modules_for, preload
 from warmfork_worker.rehearsal import rehearse
@@ -117,9 +118,9 @@ def learn() -> HotPages:
     learner = Learner(lambda: None, CHART)
     while learner.read():
         pass
-    pages = learner.learnt()
-    assert pages is not None
-    return HotPages(pages)
+    learnt = learner.learnt()
+    assert learnt is not None
+    return HotPages(learnt.written)
 
 
 def main() -> None:

@@ -30,7 +30,6 @@ from warmfork_worker.fonts import FontReport
 from warmfork_worker.forking import drop_needless_hooks
 from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
 from warmfork_worker.heap import Heap
-from warmfork_worker.hot_pages import Learner, Lesson
 from warmfork_worker.immortal import make_immortal
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
@@ -38,6 +37,7 @@ from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.kernel.steps import Steps, use_no_native_steps
 from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
+from warmfork_worker.learner import Learner, Lesson
 from warmfork_worker.lessons import lessons_for, taught
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.native_loop import Born, NativeLoop

@@ -74,6 +74,21 @@ def own_pid_outside() -> int:
     return int(os.readlink("/proc/self" if _root_fd < 0 else "self", dir_fd=None if _root_fd < 0 else _root_fd))
 
 
+def open_of_child(pid: int, name: str) -> int:
+    """A descriptor to read /proc/``pid``/``name`` of a child, which must be dumpable. Raises OSError.
+
+    Its number is another where /proc is that of an outer pid namespace; a pidfd tells it (fdinfo of pidfd_open(2)).
+    """
+    if _root_fd < 0:
+        return os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    pidfd = os.pidfd_open(pid)
+    try:
+        _, _, after = read_own(f"fdinfo/{pidfd}").partition(b"\nPid:")
+    finally:
+        os.close(pidfd)
+    return os.open(f"{int(after.split(None, 1)[0])}/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=_root_fd)
+
+
 def thread_count() -> int:
     """Threads of this process by the kernel's count; ``threading`` does not see native pools.
 
