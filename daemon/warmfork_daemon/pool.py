@@ -179,9 +179,6 @@ class WorkerPool:
         if shortage != self.shortage:  # tried again every few seconds: said once
             log.error("no more workers", extra=told(template=self.spec.name, problem=shortage))
         self.shortage = shortage
-        self._back_off()
-
-    def _back_off(self) -> None:
         self.replenish_later(self._backoff.next_s())
 
     def _on_record(self, record: control.Control, fds: list[int]) -> None:
@@ -255,7 +252,8 @@ class WorkerPool:
 
     def _on_entered(self, worker: Worker) -> None:
         try:
-            worker.measure_baseline()
+            worker.measure_baseline(self._slot_on_disk(worker))
+            self._reactor.watch(worker.pidfd, lambda: self._on_end(worker))
         except OSError as problem:  # the process may be gone already
             log.warning("worker left before it was measured", extra=told(worker=worker.pid, problem=problem))
             worker.kill()
@@ -263,13 +261,17 @@ class WorkerPool:
         self._backoff.reset()
         self.shortage = ""
         self._events.entered(worker)
-        worker.slot_path = self._slot_on_disk(worker)
         worker.advance(WorkerEvent.ENTERED)
         self.roster.stands_by(worker)
         cold = self.roster.find_cold()
         if cold is not None and not worker.cold:
             self._give_up(cold)
         self._events.idle()
+
+    def _on_end(self, worker: Worker) -> None:
+        self._reactor.unwatch(worker.pidfd)
+        if worker.state is State.BUSY:
+            self._events.died(worker)
 
     def _on_exited(self, record: control.Exited) -> None:
         worker = self.roster.get(record.worker_id)
@@ -287,14 +289,13 @@ class WorkerPool:
 
     def _mourn(self, worker: Worker) -> None:
         """A worker died before it had a job."""
-        worker.drain()
-        wrote = worker.stderr.output.text().head.decode("utf-8", "replace").strip()[-2_000:]
-        about = {"worker": worker.pid, "state": worker.state.value, "status": worker.status, "stderr": wrote or None}
+        wrote = worker.last_words() or None
+        about = {"worker": worker.pid, "state": worker.state.value, "status": worker.status, "stderr": wrote}
         log.error("worker died without a job", extra=told(template=self.spec.name, **about))
         entering = worker.state is State.ENTERING
         self._forget(worker)
         if entering:
-            self._back_off()
+            self.replenish_later(self._backoff.next_s())
         else:
             self.replenish_later(0.0)
 
@@ -328,7 +329,7 @@ class WorkerPool:
     def give_up_entering(self, worker: Worker) -> None:
         """Kill a worker that does not become idle, and let another come in its place, later and later."""
         self._give_up(worker)
-        self._back_off()
+        self.replenish_later(self._backoff.next_s())
 
     def _give_up(self, worker: Worker) -> None:
         self.roster.stands_by_no_more(worker)
@@ -340,10 +341,9 @@ class WorkerPool:
             self._reactor.call_later(0.0, lambda: self._events.drained(self))  # whoever called us is to return first
 
     def _close(self, worker: Worker) -> None:
-        if worker.channel.fileno() >= 0:
-            self._reactor.unwatch(worker.channel.fileno())
-        if worker.pidfd >= 0:
-            self._reactor.unwatch(worker.pidfd)
+        for fd in (worker.channel.fileno(), worker.pidfd):
+            if fd >= 0:
+                self._reactor.unwatch(fd)
         worker.close()
         self._events.gone(worker)
 

@@ -20,6 +20,7 @@ class PoolEvents:
         ready: a pool's template has become ready.
         idle: a worker has become idle.
         channel: a busy worker's channel can be read.
+        died: a busy worker's process has ended; it is not reaped yet.
         exited: a busy worker was reaped; its ``status`` is set.
         lost: a busy worker's template died.
         failed: a pool's template ended before it was ready; it is started again after a pause.
@@ -31,6 +32,7 @@ class PoolEvents:
     ready: Callable[[WorkerPool], None]
     idle: Callable[[], None]
     channel: Callable[[Worker], None]
+    died: Callable[[Worker], None]
     exited: Callable[[Worker], None]
     lost: Callable[[Worker], None]
     failed: Callable[[WorkerPool], None]

@@ -54,6 +54,7 @@ class Reactor:
 
     Attributes:
         on_defect: called with what a callback raised; None to let it out of ``turn``.
+        turns: how many there were.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,8 @@ class Reactor:
         self._timers: list[tuple[float, int, Timer]] = []
         self._dead_timers = 0
         self._order = itertools.count()
+        self.turns = 0
+        self._after_turn: list[Callable[[], None]] = []
         self._stopped = False
         self.on_defect: Callable[[Exception], None] | None = None
 
@@ -133,6 +136,13 @@ class Reactor:
 
         self.call_later(interval_s, again)
 
+    def call_after_turn(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, when the next turn's events have been dealt with; that turn waits for none.
+
+        For what is to be done soon, and need not be done at all where the events make it needless.
+        """
+        self._after_turn.append(callback)
+
     def _note_cancelled(self) -> None:
         """Forget cancelled timers once they are most of all: a job's deadline, say, is cancelled minutes before it is due."""
         self._dead_timers += 1
@@ -153,7 +163,11 @@ class Reactor:
     def turn(self) -> None:
         """Wait for the next event or timer, and call whoever is due."""
         ready: Any
-        for ready, _ in zmq.zmq_poll(self._polled, self._timeout_ms()):
+        self.turns += 1
+        later = self._after_turn
+        if later:
+            self._after_turn = []
+        for ready, _ in zmq.zmq_poll(self._polled, 0 if later else self._timeout_ms()):
             if type(ready) is int:
                 self._call_descriptors()
                 continue
@@ -161,6 +175,8 @@ class Reactor:
             if on_readable is not None:
                 self._call(on_readable)
         self._call_timers()
+        for callback in later:
+            self._call(callback)
 
     def _timeout_ms(self) -> int:
         while self._timers and self._timers[0][2].callback is None:

@@ -50,14 +50,15 @@ def compose_result(
         redact: mask secrets in all text.
     """
     charts = _ChartList(job.request.id, bounds, key)
-    for reported in report.charts if report else ():
-        charts.add_reported(reported, collected.files)
+    files: tuple[InputFile, ...] = ()
+    if report is not None and report.charts:
+        for reported in report.charts:
+            charts.add_reported(reported, collected.files)
     if collected.files:
         charts.add_other_images(collected.files)
+        found = sorted(collected.files.items())
+        files = tuple([InputFile(name, data) for name, data in found if name not in charts.file_names])
     looked_s = monotonic_s()
-    files = tuple(
-        [InputFile(name, data) for name, data in sorted(collected.files.items()) if name not in charts.file_names]
-    )
     stdout, stderr = worker.stdout.output.text(), worker.stderr.output.text()
     dropped_charts = charts.dropped + (report.charts_dropped if report else 0)
 

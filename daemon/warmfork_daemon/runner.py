@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from warmfork.errors import ProtocolError
-from warmfork.wire import jobs, limits, stream
+from warmfork.wire import headers, jobs, limits, stream
 from warmfork.wire.records import ResultReply
 from warmfork.wire.reports import decode_report
 from warmfork_daemon import collector, verdicts
@@ -90,7 +90,7 @@ class JobRunner:
         worker is of no more use.
         """
         worker.cpu_at_dispatch_s = worker.read_cpu_s()
-        frames = jobs.encode_order(self._order(worker, job))
+        frames = jobs.encode_order(self._order(worker, job), headers.pack)
         job.advance(JobEvent.DISPATCHED)
         job.dispatched_s = monotonic_s()
         worker.job = job
@@ -106,29 +106,36 @@ class JobRunner:
         return sent
 
     def _begin(self, worker: Worker, job: Job, frames: Sequence[bytes | memoryview]) -> bool:
-        """Watch the worker, then send it the order: where anything fails, it has not got the whole of it."""
-        if not worker.alive():
-            return False
+        """Send the worker its order, last of all: where anything fails, it has not got the whole of it."""
         if worker.cgroup is not None:
             self._limit_cgroup(worker.cgroup, job)
         worker.assembler = stream.MessageAssembler(self._config.limits.reply_bytes_max + _REPORT_OVERHEAD_BYTES)
-        timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
-        worker.deadline = self._reactor.call_later(timeout_s, lambda: worker.kill(KillReason.TIMEOUT))
         self._busy[job.key] = worker
         if job.request.stream and not self._redacts(job):
             outputs = {"stdout": worker.stdout.output, "stderr": worker.stderr.output}
             worker.streaming = JobStream(job, outputs, self._send_output)
-        self._reactor.watch(worker.pidfd, lambda: self._on_death(worker))
-        self._sampler.begin()
+        self._reactor.call_after_turn(lambda: self._watch_over(worker, job))
         worker.send([stream.prefix_of(frames), *frames])
         self._flush(worker)
-        return True
+        return not worker.deaf
+
+    def _watch_over(self, worker: Worker, job: Job) -> None:
+        """From now on see to the job's limits. Many a job has ended before that, and takes none of this."""
+        if worker.job is not job or worker.report is not None:
+            return
+        try:
+            timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
+            left_s = max(0.0, job.dispatched_s + timeout_s - monotonic_s())
+            worker.deadline = self._reactor.call_later(left_s, lambda: worker.kill(KillReason.TIMEOUT))
+            self._sampler.begin()
+        except Exception:  # no memory for it: nothing may run without its limits
+            worker.kill()
+            raise
 
     def _undo(self, worker: Worker, job: Job) -> None:
         self._busy.pop(job.key, None)
         if worker.deadline is not None:
             worker.deadline.cancel()
-        self._reactor.unwatch(worker.pidfd)
         worker.unsent.clear()
         worker.job = worker.streaming = worker.assembler = None
         job.dispatched_s = 0.0
@@ -182,6 +189,7 @@ class JobRunner:
     def on_channel(self, worker: Worker) -> None:
         """Read a busy worker's channel; a whole report ends the job."""
         if worker.report is not None or worker.assembler is None:
+            self._reactor.unwatch(worker.channel.fileno())  # whatever follows the report is never read
             return
         try:
             data = worker.channel.recv(_READ_BYTES)
@@ -204,8 +212,6 @@ class JobRunner:
                 log.exception("report not read", extra=told(worker=worker.pid, problem=problem))
             worker.kill(KillReason.BAD_REPORT, str(problem) if expected else type(problem).__name__)
             return
-        # One frame: whatever follows it is never read.
-        self._reactor.unwatch(worker.channel.fileno())
         self._on_report(worker)
 
     def _on_report(self, worker: Worker) -> None:
@@ -216,14 +222,14 @@ class JobRunner:
         worker.read_peak()
         if worker.deadline is not None:
             worker.deadline.cancel()
-        if not worker.job.request.files and collector.is_empty(worker.work_fd):
+        if not worker.job.request.files and collector.is_empty(worker.work_fd, worker.empty_dir_bytes):
             worker.left_nothing = True  # what a thread of its may write from now on is not looked at
             self._finish_reported(worker)
         else:
             worker.kill()  # files are collected from a dead worker only, so none can change while it is read
 
-    def _on_death(self, worker: Worker) -> None:
-        self._reactor.unwatch(worker.pidfd)
+    def on_death(self, worker: Worker) -> None:
+        """A busy worker's process has ended, or the template has reaped it."""
         while worker.report is None and worker.kill_reason is None and self._channel_open(worker):
             before = worker.assembler.received if worker.assembler else 0
             self.on_channel(worker)
@@ -247,7 +253,7 @@ class JobRunner:
 
     def on_exited(self, worker: Worker) -> None:
         """The template reaped a busy worker."""
-        self._on_death(worker)
+        self.on_death(worker)
         if worker.state is State.BUSY and worker.job is not None:
             self._finish_unexplained(worker)
 
@@ -321,7 +327,8 @@ class JobRunner:
         try:
             self._on_result(job, reply)
         finally:
-            self._reactor.unwatch(worker.pidfd)  # its death is no news any more: a turn of the loop less
+            for fd in (worker.channel.fileno(), worker.pidfd):  # nothing of it is news any more: a turn of the loop less
+                self._reactor.unwatch(fd)
             self._sampler.end()
             if worker.state is State.BUSY:
                 self._pools.of(worker).retire(worker)

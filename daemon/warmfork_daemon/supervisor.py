@@ -109,6 +109,7 @@ class Supervisor:
             ready=lambda pool: self._selftest.begin(pool),
             idle=self._on_idle,
             channel=lambda worker: self._runner.on_channel(worker),
+            died=lambda worker: self._runner.on_death(worker),
             exited=lambda worker: self._runner.on_exited(worker),
             lost=lambda worker: self._runner.on_lost(worker),
             failed=self._on_template_failed,

@@ -35,6 +35,7 @@ from warmfork_daemon.streaming import JobStream
 _PIPE_BYTES: Final = 256 * 1024
 _F_SETPIPE_SZ: Final = 1031  # <linux/fcntl.h>
 _WRITE_PIECES: Final = 64
+_LAST_WORDS_CHARS: Final = 2_000
 _INFO_BYTES: Final = 4_096
 
 
@@ -66,7 +67,8 @@ class Worker:
     heap_bytes: int = 0
     baseline_rss_bytes: int = 0
     baseline_address_bytes: int = 0
-    idle: Resident = Resident()  # frozen  # noqa: RUF009
+    empty_dir_bytes: int = -1
+    idle: Resident = Resident()  # noqa: RUF009
     job: Job | None = None
     kill_reason: KillReason | None = None
     kill_detail: str = ""
@@ -74,6 +76,7 @@ class Worker:
     report: JobReport | None = None
     reported_s: float = 0.0
     unsent: deque[memoryview] = field(default_factory=deque)
+    deaf: bool = False  # it has closed its end with some of that unread
     deadline: Timer | None = None
     cpu_at_dispatch_s: float = 0.0
     cpu_s: float = 0.0
@@ -91,8 +94,14 @@ class Worker:
     unseen_since_s: float = 0.0
     cgroup: JobCgroup | None = None
 
-    def measure_baseline(self) -> None:
-        """Remember what the idle worker has, which a job's limits stand on. Raises OSError when it is gone."""
+    def measure_baseline(self, slot_path: str) -> None:
+        """Remember what the idle worker has, which a job's limits stand on. Raises OSError when it is gone.
+
+        Args:
+            slot_path: of its directories; empty where they are a tmpfs of their own.
+        """
+        self.slot_path = slot_path
+        self.empty_dir_bytes = -1 if slot_path else os.fstat(self.work_fd).st_size
         if self.status_fd < 0:
             self.status_fd = open_status(self.pid)
             descriptors.refuse_reserved([self.status_fd])
@@ -185,6 +194,7 @@ class Worker:
             except BlockingIOError:
                 return False
             except (BrokenPipeError, ConnectionResetError):
+                self.deaf = True
                 self.unsent.clear()
                 return True
             while self.unsent and written >= len(self.unsent[0]):
@@ -197,6 +207,11 @@ class Worker:
         """Read what stdout and stderr hold."""
         self.stdout.drain()
         self.stderr.drain()
+
+    def last_words(self) -> str:
+        """What it wrote to stderr, or the end of that."""
+        self.drain()
+        return self.stderr.output.text().head.decode("utf-8", "replace").strip()[-_LAST_WORDS_CHARS:]
 
     def kill(self, reason: KillReason | None = None, detail: str = "") -> None:
         """SIGKILL through the pidfd, so never to a stranger that got the same pid."""

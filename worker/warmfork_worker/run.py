@@ -122,17 +122,18 @@ def _run(order: JobOrder, guard: Guard, slot: Slot, cjk_family: str) -> tuple[Ou
         message = clean_text(f"the job's inputs could not be set up: {problem}", 4_000)
         sys.stderr.write(message + "\n")
         return Outcome(word_for(problem), ErrorInfo(type(problem).__name__, message)), _monotonic_s()
-    user_builtins = guard.enter(
-        order.policy,  # type: ignore[arg-type]  # which refuses another word
-        work_dir=slot.work_dir,
-        temp_dir=slot.temp_dir,
-        stdin_given=order.stdin is not None,
-        presets=presets,
-    )
-    namespace = make_main(user_builtins, variables)
     compiled_s = 0.0
     try:
+        # Before the policy is on, which would be asked about it.
         program = compile(code, FILE_NAME, "exec", dont_inherit=True)
+        user_builtins = guard.enter(
+            order.policy,  # type: ignore[arg-type]  # which refuses another word
+            work_dir=slot.work_dir,
+            temp_dir=slot.temp_dir,
+            stdin_given=order.stdin is not None,
+            presets=presets,
+        )
+        namespace = make_main(user_builtins, variables)
         compiled_s = _monotonic_s()
         exec(program, namespace)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt end a job like any other exception

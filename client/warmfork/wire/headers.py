@@ -240,7 +240,8 @@ class _Asked(Struct):
 
 _envelopes: Final = msgspec.msgpack.Decoder(_Envelope)
 _asked: Final = msgspec.msgpack.Decoder(_Asked)
-_encode: Final = msgspec.msgpack.Encoder().encode
+pack: Final = msgspec.msgpack.Encoder().encode
+"""Packs plain data, without a look at whether it is."""
 
 _Kind = TypeVar("_Kind")
 
@@ -254,7 +255,7 @@ def write(header: Header, data: Sequence[bytes | memoryview] = ()) -> list[bytes
     if len(data) > limits.PARTS_MAX:
         raise ProtocolError(f"{len(data)} parts where at most {limits.PARTS_MAX} are allowed")
     try:
-        packed = _encode(header)
+        packed = pack(header)
     except (ValueError, OverflowError, RecursionError) as problem:  # a lone surrogate, an integer over 64 bits
         kind = type(header).__name__
         raise ProtocolError(f"the header of {kind} cannot be packed: {problem}"[:_PROBLEM_CHARS_MAX]) from None

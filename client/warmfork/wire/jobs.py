@@ -6,7 +6,7 @@ about anything but the job itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -87,8 +87,13 @@ class JobReport:
     times_s: tuple[float, ...] = ()
 
 
-def encode_order(order: JobOrder) -> list[bytes | memoryview]:
-    """The frames of an order: a packed list of ``_ORDER_TYPES``, then the code, variables, stdin and files that there are."""
+def encode_order(order: JobOrder, pack: Callable[[Any], bytes] = codec.pack) -> list[bytes | memoryview]:
+    """The frames of an order: a packed list of ``_ORDER_TYPES``, then the code, variables, stdin and files that there are.
+
+    Args:
+        order: what is to be done.
+        pack: writes the list as msgpack.
+    """
     parts = [order.code]
     if order.variables is not None:
         parts.append(order.variables)
@@ -109,7 +114,7 @@ def encode_order(order: JobOrder) -> list[bytes | memoryview]:
         order.stdin is not None,
         [file.name for file in order.files],
     ]
-    frames = [codec.pack(header), *parts]
+    frames = [pack(header), *parts]
     check_sizes(list(map(len, frames)), ORDER_HEADER_BYTES_MAX)
     return frames
 
@@ -169,6 +174,10 @@ def _input_file(name: object, data: bytes | memoryview) -> InputFile:
     return InputFile(check_file_name(name), data)
 
 
+# One for all, made where workers come from: each has a buffer that takes two system calls to get and to give back.
+_pack_report: Final = codec.Packer().pack
+
+
 def encode_report(report: JobReport) -> list[bytes | memoryview]:
     """The frames of a report. Titles beyond 192 KiB together, and names of files beyond it, are left out."""
     parts: list[dict[str, Any]] = []
@@ -207,4 +216,4 @@ def encode_report(report: JobReport) -> list[bytes | memoryview]:
         "times_s": report.times_s,
     }
     # Not by ``headers.write``, which needs msgspec. What is too large is refused where it arrives.
-    return [codec.Packer().pack(header), *data]
+    return [_pack_report(header), *data]
