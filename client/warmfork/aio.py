@@ -29,17 +29,8 @@ from warmfork.results import Result
 from warmfork.retrying import Attempts
 from warmfork.streaming import ExecuteArguments, OnOutput, OutputFeed, Run
 from warmfork.wire.messages import decode_reply, encode_request
-from warmfork.wire.records import (
-    CancelReply,
-    CancelRequest,
-    HelloReply,
-    HelloRequest,
-    OutputReply,
-    Reply,
-    Request,
-    StatusReply,
-    StatusRequest,
-)
+from warmfork.wire.replies import CancelReply, HelloReply, OutputReply, Reply, StatusReply
+from warmfork.wire.requests import CancelRequest, HelloRequest, Request, StatusRequest
 
 _ANSWER_S = 5.0
 _LAST_LOOK_MS = 20

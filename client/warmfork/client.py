@@ -29,17 +29,8 @@ from warmfork.results import Result
 from warmfork.retrying import Attempts
 from warmfork.streaming import OnOutput, OutputFeed
 from warmfork.wire.messages import encode_request
-from warmfork.wire.records import (
-    CancelReply,
-    CancelRequest,
-    HelloReply,
-    HelloRequest,
-    ReloadRequest,
-    Reply,
-    Request,
-    StatusReply,
-    StatusRequest,
-)
+from warmfork.wire.replies import CancelReply, HelloReply, Reply, StatusReply
+from warmfork.wire.requests import CancelRequest, HelloRequest, ReloadRequest, Request, StatusRequest
 
 _ANSWER_S = 5.0
 

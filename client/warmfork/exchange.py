@@ -11,18 +11,9 @@ from warmfork.errors import ProtocolError, RequestRefused, SignatureError
 from warmfork.results import Chart, ErrorInfo, Result
 from warmfork.wire import limits
 from warmfork.wire.names import check_file_name
-from warmfork.wire.records import (
-    FORMATS,
-    PRIORITIES,
-    ErrorReply,
-    ExecuteRequest,
-    HelloReply,
-    InputFile,
-    Reply,
-    ResultReply,
-    SignedChart,
-    StreamText,
-)
+from warmfork.wire.records import FORMATS, PRIORITIES, InputFile
+from warmfork.wire.replies import ErrorReply, HelloReply, Reply, ResultReply, SignedChart, StreamText
+from warmfork.wire.requests import ExecuteRequest
 from warmfork.wire.signature import chart_is_authentic
 from warmfork.wire.values import pack_variables
 

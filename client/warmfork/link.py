@@ -12,7 +12,7 @@ from warmfork.curve import ClientKeys, keep_checked
 from warmfork.sockets import await_any, readable, receive_now, send_now
 from warmfork.wire.frames import Frames
 from warmfork.wire.messages import decode_reply
-from warmfork.wire.records import OutputReply, Reply
+from warmfork.wire.replies import OutputReply, Reply
 
 _LAST_LOOK_MS: Final = 20
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
+
+from msgspec import Struct
+
+from warmfork.wire.numbers import Count, Seconds
+from warmfork.wire.records import ErrorInfo
 
 Verdict = Literal[
     "ok",
@@ -34,24 +39,9 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
     "lost",
 )
 
+__all__ = ["PHASES", "VERDICTS", "Chart", "Dropped", "ErrorInfo", "Phases", "Result", "Usage", "Verdict"]
+
 _NO_FILES: Final[Mapping[str, bytes]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
-    """Why a job's verdict is not ``ok``.
-
-    Attributes:
-        type: the exception's class name (``"ValueError"``), or the verdict's own word (``"Timeout"``, ``"MemoryLimit"`` …).
-        message: the exception's text, or a sentence that says what happened, what became of the job and what to do.
-        line: line of the submitted code, counted from 1, where the deepest user frame stood; None where there is none.
-        traceback: Python's traceback, user frames only; empty where no exception ended the job.
-    """
-
-    type: str
-    message: str
-    line: int | None = None
-    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +77,7 @@ class Chart:
         return target
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(Struct, frozen=True, array_like=True):
     """Where a job's time went: seconds in each phase of its way, in order. Together they are the time from its
     admission until its result was put together; the way between client and daemon is in none of them.
 
@@ -108,23 +97,22 @@ class Phases:
         replied_s: the rest of the result was put together; redaction is in here.
     """
 
-    queued_s: float = 0.0
-    dispatched_s: float = 0.0
-    compiled_s: float = 0.0
-    executed_s: float = 0.0
-    rendered_s: float = 0.0
-    reported_s: float = 0.0
-    validated_s: float = 0.0
-    signed_s: float = 0.0
-    replied_s: float = 0.0
+    queued_s: Seconds = 0.0
+    dispatched_s: Seconds = 0.0
+    compiled_s: Seconds = 0.0
+    executed_s: Seconds = 0.0
+    rendered_s: Seconds = 0.0
+    reported_s: Seconds = 0.0
+    validated_s: Seconds = 0.0
+    signed_s: Seconds = 0.0
+    replied_s: Seconds = 0.0
 
 
-PHASES: Final = tuple(item.name for item in fields(Phases))
+PHASES: Final = Phases.__struct_fields__
 """The names of the phases' fields, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, omit_defaults=True):
     """What the job cost.
 
     Attributes:
@@ -137,15 +125,14 @@ class Usage:
         phases: where the time went; all zero from a daemon that does not tell.
     """
 
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    peak_memory_bytes: int = 0
-    queue_s: float = 0.0
+    wall_s: Seconds = 0.0
+    cpu_s: Seconds = 0.0
+    peak_memory_bytes: Count = 0
+    queue_s: Seconds = 0.0
     phases: Phases = Phases()
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """What the bounds cut away; all zero when nothing was.
 
     Attributes:
@@ -154,10 +141,14 @@ class Dropped:
         files: files left in the working directory that were over the number or size allowed, or not regular files.
     """
 
-    stdout_bytes: int = 0
-    stderr_bytes: int = 0
-    charts: int = 0
-    files: int = 0
+    stdout_bytes: Count = 0
+    stderr_bytes: Count = 0
+    charts: Count = 0
+    files: Count = 0
+
+
+_NO_USAGE: Final = Usage()
+_NOTHING_DROPPED: Final = Dropped()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +179,8 @@ class Result:
     error: ErrorInfo | None = None
     charts: tuple[Chart, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=lambda: _NO_FILES, repr=False)
-    usage: Usage = Usage()
-    dropped: Dropped = Dropped()
+    usage: Usage = _NO_USAGE
+    dropped: Dropped = _NOTHING_DROPPED
     exit_code: int | None = None
     retry_after_s: float | None = None
     retry_safe: bool | None = None

@@ -16,12 +16,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from warmfork.exchange import lost_result
 from warmfork.results import Result
-from warmfork.wire.records import ExecuteRequest
+from warmfork.wire.requests import ExecuteRequest
 
 _PAUSE_S_MIN: Final = 0.1
 _PAUSE_S_MAX: Final = 10.0

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Final, Self, TypedDict, cast
 
 from warmfork.results import Result
-from warmfork.wire.records import STREAM_NAMES, OutputReply, StreamName
+from warmfork.wire.records import STREAM_NAMES, StreamName
+from warmfork.wire.replies import OutputReply
 
 log = logging.getLogger("warmfork.client")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from warmfork.wire.requests import ExecuteRequest
+
 from warmfork.errors import RequestRefused
-from warmfork.wire.records import TEMPLATE_DEFAULT, ExecuteRequest
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from warmfork.errors import ProtocolError
 from warmfork.wire.messages import encode_reply
-from warmfork.wire.records import OutputReply, Reply, ResultReply
+from warmfork.wire.replies import OutputReply, Reply, ResultReply
 from warmfork_daemon.answering import frames_of, not_delivered
 from warmfork_daemon.frontend import Frontend, Peer
 from warmfork_daemon.intake import Intake

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import zmq
+from warmfork.wire.replies import CancelReply
 
 from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
@@ -21,7 +22,6 @@ from warmfork.sockets import readable, receive_now, send_now
 from warmfork.wire import limits
 from warmfork.wire.frames import Frames
 from warmfork.wire.messages import encode_reply
-from warmfork.wire.records import CancelReply
 from warmfork_daemon.access import TCP, TcpAccess
 from warmfork_daemon.connections import Connections
 from warmfork_daemon.outbox import Outbox, Sent

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from warmfork.wire.replies import ResultReply
+from warmfork.wire.requests import ExecuteRequest
+
 from warmfork.errors import RequestRefused
-from warmfork.wire.records import ExecuteRequest, ResultReply
 from warmfork_daemon import estimate
 from warmfork_daemon.absence import AbsenceWatch
 from warmfork_daemon.clients import ClientWatch

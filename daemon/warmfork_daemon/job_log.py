@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from warmfork.wire.records import ResultReply
+from warmfork.wire.replies import ResultReply
+
 from warmfork_daemon.job import Job
 from warmfork_daemon.logs import told
 

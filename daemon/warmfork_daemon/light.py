@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from warmfork.wire.requests import ExecuteRequest
+
 from warmfork.wire.control import Layer
-from warmfork.wire.records import TEMPLATE_DEFAULT, ExecuteRequest
+from warmfork.wire.records import TEMPLATE_DEFAULT
 from warmfork_daemon.needs import needs_science
 from warmfork_daemon.templates import LIGHT_BASE, LIGHT_NAME, TemplateSpec
 

@@ -7,7 +7,7 @@ import select
 from collections import deque
 from typing import Final
 
-from warmfork.wire.records import StreamText
+from warmfork.wire.replies import StreamText
 
 _READ_BYTES: Final = 256 * 1024
 _READS_AT_ONCE: Final = 8

@@ -10,10 +10,12 @@ import dataclasses
 import re
 from typing import Final
 
+from msgspec import structs
+
 from warmfork.redaction import redact, redact_cut
 from warmfork.results import ErrorInfo
 from warmfork.wire import limits
-from warmfork.wire.records import ResultReply, StreamText
+from warmfork.wire.replies import ResultReply, StreamText
 
 STREAM_BYTES_MAX: Final = 256 * limits.KIB
 """Most of a stream that is redacted; of a longer one the middle is dropped, and counted."""
@@ -26,13 +28,13 @@ _CUT_BY_WORKER: Final = re.compile(r"(\n\.\.\. \[\d+ characters dropped\] \.\.\.
 def redacted(reply: ResultReply) -> ResultReply:
     """The reply with every text that the job had a hand in redacted: streams, error, titles of charts."""
     stdout, stderr = redact_stream(reply.stdout), redact_stream(reply.stderr)
-    return dataclasses.replace(
+    return structs.replace(
         reply,
         stdout=stdout,
         stderr=stderr,
         error=None if reply.error is None else redact_error(reply.error),
         charts=tuple(dataclasses.replace(chart, title=_redact_title(chart.title)) for chart in reply.charts),
-        dropped=dataclasses.replace(reply.dropped, stdout_bytes=stdout.dropped, stderr_bytes=stderr.dropped),
+        dropped=structs.replace(reply.dropped, stdout_bytes=stdout.dropped, stderr_bytes=stderr.dropped),
     )
 
 

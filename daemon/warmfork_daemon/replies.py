@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from warmfork.results import Dropped, Usage
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobReport, ReportedChart
-from warmfork.wire.records import InputFile, ResultReply, SignedChart
+from warmfork.wire.records import InputFile
+from warmfork.wire.replies import ResultReply, SignedChart
 from warmfork.wire.signature import sign_chart
 from warmfork_daemon import images
 from warmfork_daemon.collector import Collected

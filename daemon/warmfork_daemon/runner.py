@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from warmfork.wire.replies import ResultReply
+
 from warmfork.errors import ProtocolError
 from warmfork.wire import headers, jobs, limits, stream
-from warmfork.wire.records import ResultReply
 from warmfork.wire.reports import decode_report
 from warmfork_daemon import collector, verdicts
 from warmfork_daemon.answering import not_composed
@@ -327,7 +328,10 @@ class JobRunner:
         try:
             self._on_result(job, reply)
         finally:
-            for fd in (worker.channel.fileno(), worker.pidfd):  # nothing of it is news any more: a turn of the loop less
+            for fd in (
+                worker.channel.fileno(),
+                worker.pidfd,
+            ):  # nothing of it is news any more: a turn of the loop less
                 self._reactor.unwatch(fd)
             self._sampler.end()
             if worker.state is State.BUSY:

@@ -8,8 +8,10 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any, Final
 
+from warmfork.wire.replies import HelloReply
+
 from warmfork import __version__
-from warmfork.wire.records import HelloReply, TemplateInfo
+from warmfork.wire.records import TemplateInfo
 from warmfork.wire.templates import encode_template
 from warmfork_daemon.config import Config
 from warmfork_daemon.job import Job

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from warmfork.errors import RequestRefused
-from warmfork.wire.records import ExecuteRequest, InputFile
+from warmfork.wire.records import InputFile
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.admission import admit
 from warmfork_daemon.config import Config, load
 from warmfork_daemon.frontend import Peer
@@ -150,4 +151,4 @@ def test_the_template_is_decided() -> None:
 def test_nothing_of_the_request_is_changed() -> None:
     """The job holds the request as it came; the queue and the reply see the same object."""
     request = ExecuteRequest(JOB_ID, b"1", rc={"figure.dpi": 70}, formats=("svg", "png"))
-    assert dataclasses.replace(request) == admit(request, PEER, config_of(), 0.0).request
+    assert structs.replace(request) == admit(request, PEER, config_of(), 0.0).request

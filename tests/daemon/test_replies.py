@@ -11,12 +11,15 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from warmfork.results import Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobReport, ReportedChart
 from warmfork.wire.messages import decode_reply, encode_reply
-from warmfork.wire.records import ExecuteRequest, InputFile, ResultReply, StreamText
+from warmfork.wire.records import InputFile
+from warmfork.wire.replies import ResultReply, StreamText
+from warmfork.wire.requests import ExecuteRequest
 from warmfork.wire.signature import chart_is_authentic
 from warmfork_daemon.collector import Collected
 from warmfork_daemon.config import LimitSettings
@@ -110,7 +113,7 @@ def test_facts_of_the_job() -> None:
         reply.retry_safe,
         reply.policy,
     )
-    usage = dataclasses.replace(reply.usage, phases=Phases())
+    usage = structs.replace(reply.usage, phases=Phases())
     assert Usage(wall_s=2.0, cpu_s=1.5, peak_memory_bytes=99, queue_s=1.0) == usage
     assert (StreamText(b"out"), StreamText(b"01234", b"89ABC", 3)) == (reply.stdout, reply.stderr)
     assert Dropped(0, 3, 0, 4) == reply.dropped

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from warmfork.results import PHASES, Dropped, ErrorInfo, Phases, Usage
-from warmfork.wire.records import ExecuteRequest, ResultReply, SignedChart
+from warmfork.wire.replies import ResultReply, SignedChart
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon import tally as module
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
@@ -86,9 +87,7 @@ def test_phases_are_summed_and_drawing_is_told_apart(clock: Clock) -> None:
         SignedChart(b"x", "image/png", 1, 1, b"s", file_name="a.png"),
     )
     for chart, rendered_s in ((drawn, 0.5), (saved, 0.25)):
-        usage = dataclasses.replace(
-            ran(0.25, 1.0), phases=Phases(0.25, executed_s=1.0 - rendered_s, rendered_s=rendered_s)
-        )
+        usage = structs.replace(ran(0.25, 1.0), phases=Phases(0.25, executed_s=1.0 - rendered_s, rendered_s=rendered_s))
         answer(tally, usage=usage, charts=(chart,))
     answer(tally, "rejected", ErrorInfo("QueueFull", "full"))
     science = tally.by_template["science"]

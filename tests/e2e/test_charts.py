@@ -10,7 +10,7 @@ import pytest
 from warmfork import Client, SignatureError
 from warmfork.exchange import build_request, result_from
 from warmfork.wire.messages import decode_reply, encode_request
-from warmfork.wire.records import ResultReply
+from warmfork.wire.replies import ResultReply
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -136,16 +136,18 @@ def test_forged_replies_are_withheld(reply: tuple[ResultReply, bytes, bytes]) ->
     """Wrong key, altered byte, swapped index, replayed job id: each raises SignatureError and hands nothing out."""
     import dataclasses
 
+    from msgspec import structs
+
     received, job_id, key = reply
     first, second = received.charts
     altered = dataclasses.replace(first, data=bytes(first.data)[:-1] + b"\x00")
     renamed = dataclasses.replace(first, media_type="image/jpeg")
     forgeries = {
         "key": (received, job_id, bytes(32)),
-        "byte": (dataclasses.replace(received, charts=(altered, second)), job_id, key),
-        "index": (dataclasses.replace(received, charts=(second, first)), job_id, key),
+        "byte": (structs.replace(received, charts=(altered, second)), job_id, key),
+        "index": (structs.replace(received, charts=(second, first)), job_id, key),
         "job": (received, bytes(16), key),
-        "type": (dataclasses.replace(received, charts=(renamed, second)), job_id, key),
+        "type": (structs.replace(received, charts=(renamed, second)), job_id, key),
     }
     for forgery in forgeries.values():
         with pytest.raises(SignatureError):

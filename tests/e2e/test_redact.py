@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.support import Served
 
 from warmfork import AsyncClient, Client, RequestRefused, Result, cli, embedded
-from warmfork.wire.records import HelloReply
+from warmfork.wire.replies import HelloReply
 
 CODE = "import sys\nprint('password=hunter2')\nprint('token: hunter2', file=sys.stderr)\nraise ValueError('secret=hunter2')"
 
@@ -94,7 +94,7 @@ def test_a_daemon_that_cannot_is_not_asked(client: Client, monkeypatch: pytest.M
 
     def greet(self: Client, link: object) -> HelloReply | None:
         hello = real(self, link)  # type: ignore[arg-type]  # it is a Link, passed on
-        return None if hello is None else dataclasses.replace(hello, features=("cancel",))
+        return None if hello is None else structs.replace(hello, features=("cancel",))
 
     monkeypatch.setattr(Client, "_greet", greet)
     before = client.status()["jobs"]["by_verdict"]

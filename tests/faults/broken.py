@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from warmfork.cli import main
 from warmfork.wire.messages import decode_reply
-from warmfork.wire.records import ResultReply, StreamText
+from warmfork.wire.replies import ResultReply, StreamText
 from warmfork_daemon import frontend, replies, runner, verdicts
 
 _EVERY: Final = 3
@@ -58,7 +60,7 @@ def _mix_up() -> None:
 
     def foreign(reply: ResultReply) -> ResultReply:
         before, kept[0] = kept[0], reply.stdout
-        return replace(reply, stdout=before) if _is_due() else reply
+        return structs.replace(reply, stdout=before) if _is_due() else reply
 
     _with_each_result(foreign)
 

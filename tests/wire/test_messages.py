@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from warmfork.errors import ProtocolError
 from warmfork.results import PHASES, VERDICTS, Dropped, ErrorInfo, Phases, Usage
 from warmfork.wire import codec, limits, records
+from warmfork.wire import replies as from_daemon
+from warmfork.wire import requests as from_client
 from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion
 from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
 
@@ -24,11 +26,11 @@ files = st.dictionaries(names, blobs, max_size=3).map(
 seconds = st.floats(0.001, 1000)
 
 requests = st.one_of(
-    st.builds(records.HelloRequest, ids),
-    st.builds(records.StatusRequest, ids),
-    st.builds(records.CancelRequest, ids, ids),
+    st.builds(from_client.HelloRequest, ids),
+    st.builds(from_client.StatusRequest, ids),
+    st.builds(from_client.CancelRequest, ids, ids),
     st.builds(
-        records.ExecuteRequest,
+        from_client.ExecuteRequest,
         id=ids,
         code=blobs,
         variables=st.none() | blobs,
@@ -45,7 +47,7 @@ requests = st.one_of(
 )
 
 charts = st.builds(
-    records.SignedChart,
+    from_daemon.SignedChart,
     data=blobs,
     media_type=st.sampled_from(records.MEDIA_TYPES),
     width_px=st.integers(0, 9999),
@@ -56,14 +58,14 @@ charts = st.builds(
     file_name=st.none() | names,
 )
 streams = st.one_of(
-    st.builds(records.StreamText, blobs), st.builds(records.StreamText, blobs, blobs, st.integers(1, 1 << 40))
+    st.builds(from_daemon.StreamText, blobs), st.builds(from_daemon.StreamText, blobs, blobs, st.integers(1, 1 << 40))
 )
 
 
 @st.composite
-def results(draw: st.DrawFn) -> records.ResultReply:
+def results(draw: st.DrawFn) -> from_daemon.ResultReply:
     stdout, stderr = draw(streams), draw(streams)
-    return records.ResultReply(
+    return from_daemon.ResultReply(
         id=draw(ids),
         verdict=draw(st.sampled_from(VERDICTS)),
         stdout=stdout,
@@ -85,19 +87,19 @@ def results(draw: st.DrawFn) -> records.ResultReply:
 
 replies = st.one_of(
     results(),
-    st.builds(records.StatusReply, ids, st.just({"a": {"b": [1, 2.5, "x"]}})),
-    st.builds(records.CancelReply, ids, st.sampled_from(records.CANCEL_OUTCOMES)),
+    st.builds(from_daemon.StatusReply, ids, st.just({"a": {"b": [1, 2.5, "x"]}})),
+    st.builds(from_daemon.CancelReply, ids, st.sampled_from(records.CANCEL_OUTCOMES)),
     st.builds(
-        records.OutputReply,
+        from_daemon.OutputReply,
         ids,
         st.sampled_from(records.STREAM_NAMES),
         st.integers(0, 1 << 40),
         st.integers(0, 1 << 40),
         st.binary(min_size=1, max_size=50),
     ),
-    st.builds(records.ErrorReply, ids, st.text(max_size=20), st.text(max_size=100)),
+    st.builds(from_daemon.ErrorReply, ids, st.text(max_size=20), st.text(max_size=100)),
     st.builds(
-        records.HelloReply,
+        from_daemon.HelloReply,
         ids,
         st.text(max_size=9),
         st.integers(0, 1 << 22),
@@ -114,13 +116,13 @@ def raw(frames: list[bytes | memoryview]) -> list[bytes]:
 
 
 @given(requests)
-def test_requests_come_back(request_: records.Request) -> None:
+def test_requests_come_back(request_: from_client.Request) -> None:
     """A request decodes to what was encoded."""
     assert request_ == decode_request(raw(encode_request(request_)))
 
 
 @given(replies)
-def test_replies_come_back(reply: records.Reply) -> None:
+def test_replies_come_back(reply: from_daemon.Reply) -> None:
     """A reply decodes to what was encoded."""
     assert reply == decode_reply(raw(encode_reply(reply)))
 
@@ -175,7 +177,7 @@ def test_any_header_decodes_or_raises_protocol_error(header: dict[str, Any], par
 
 
 @given(requests, st.data())
-def test_a_damaged_request_decodes_or_raises_protocol_error(request_: records.Request, data: st.DataObject) -> None:
+def test_a_damaged_request_decodes_or_raises_protocol_error(request_: from_client.Request, data: st.DataObject) -> None:
     """Invariant: one changed byte anywhere gives another request or ProtocolError."""
     frames = raw(encode_request(request_))
     chosen = data.draw(st.integers(0, len(frames) - 1))
@@ -197,7 +199,7 @@ def test_unknown_fields_and_parts_are_ignored() -> None:
     """Fields and kinds of parts that this version does not know do not disturb it."""
     frames = header(future={"x": [1]}, parts=[{"kind": "code", "hint": 3}, {"kind": "hologram"}])
     decoded = decode_request([*frames, b"???"])
-    assert isinstance(decoded, records.ExecuteRequest)
+    assert isinstance(decoded, from_client.ExecuteRequest)
     assert b"print(1)" == bytes(decoded.code)
 
 
@@ -241,7 +243,7 @@ def test_wrong_fields_are_named(changes: dict[str, Any], reason: str) -> None:
 )
 def test_file_names_that_lead_elsewhere_are_refused(name: str) -> None:
     """A file's name must be a plain relative path on both ends."""
-    request_ = records.ExecuteRequest(bytes(16), b"", files=(records.InputFile(name, b""),))
+    request_ = from_client.ExecuteRequest(bytes(16), b"", files=(records.InputFile(name, b""),))
     with pytest.raises(ProtocolError):
         encode_request(request_)
     parts = [{"kind": "code"}, {"kind": "file", "name": name}]
@@ -255,13 +257,13 @@ def test_too_many_parts_are_refused() -> None:
         decode_request([b"x"] * (limits.PARTS_MAX + 2))
     many = tuple(records.InputFile(f"f{index}", b"") for index in range(limits.PARTS_MAX + 1))
     with pytest.raises(ProtocolError, match="parts where"):
-        encode_request(records.ExecuteRequest(bytes(16), b"", files=many))
+        encode_request(from_client.ExecuteRequest(bytes(16), b"", files=many))
 
 
 def test_a_header_over_its_bound_is_refused_when_encoded() -> None:
     """No end makes a header that the other must refuse."""
     with pytest.raises(ProtocolError, match="header"):
-        encode_reply(records.StatusReply(bytes(16), {"x": ["y" * 1000] * 2000}))
+        encode_reply(from_daemon.StatusReply(bytes(16), {"x": ["y" * 1000] * 2000}))
 
 
 @pytest.mark.parametrize("count", [0, 3, len(PHASES), len(PHASES) + 5])
@@ -270,14 +272,14 @@ def test_phases_of_another_version(count: int) -> None:
     told = [float(number) for number in range(1, count + 1)]
     header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [], "usage": {"phases": told}}
     reply = decode_reply([codec.pack(header)])
-    assert isinstance(reply, records.ResultReply)
+    assert isinstance(reply, from_daemon.ResultReply)
     expected = (told + [0.0] * len(PHASES))[: len(PHASES)]
     assert expected == [getattr(reply.usage.phases, name) for name in PHASES]
 
 
-@pytest.mark.parametrize("told", [["1"], [-1.0], [float("nan")], [None], [True], {"queued_s": 1.0}, [0.0] * 65])
+@pytest.mark.parametrize("told", [["1"], [-1.0], [float("nan")], [None], [True], {"queued_s": 1.0}])
 def test_phases_that_are_none(told: object) -> None:
-    """Anything but a short list of seconds is not the protocol."""
+    """Anything but a list of seconds is not the protocol."""
     header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [], "usage": {"phases": told}}
     with pytest.raises(ProtocolError, match="phases"):
         decode_reply([codec.pack(header)])

@@ -9,8 +9,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Final
 
-from warmfork.results import ErrorInfo
 from warmfork.wire import limits
+from warmfork.wire.records import ErrorInfo
 from warmfork_worker.namespace import FILE_NAME
 
 _DISK_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

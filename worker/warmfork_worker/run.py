@@ -14,9 +14,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from warmfork.results import ErrorInfo
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobOrder, JobReport, ReportedChart, decode_order, encode_order, encode_report
+from warmfork.wire.records import ErrorInfo
 from warmfork.wire.stream import prefix_of, read_frames
 from warmfork.wire.values import unpack_variables
 from warmfork_worker import streams

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from warmfork.cli.sizes import show_bytes, show_seconds
 from warmfork.cli.terminal import say
 from warmfork.results import PHASES, Chart, Result, Usage
@@ -73,8 +75,8 @@ def print_json(result: Result, chart_paths: Sequence[Path], file_paths: Mapping[
             }
             for name, data in result.files.items()
         ],
-        "usage": dataclasses.asdict(result.usage),
-        "dropped": dataclasses.asdict(result.dropped),
+        "usage": structs.asdict(result.usage) | {"phases": structs.asdict(result.usage.phases)},
+        "dropped": structs.asdict(result.dropped),
         "exit_code": result.exit_code,
         "retry_after_s": result.retry_after_s,
         "retry_safe": result.retry_safe,

@@ -20,16 +20,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from warmfork.errors import ProtocolError
-from warmfork.results import Verdict
+from warmfork.results import Usage, Verdict
 from warmfork.wire import limits
 from warmfork.wire.frames import Frames, UnknownMessageType, UnsupportedVersion, check_sizes
 from warmfork.wire.jobs import OutcomeWord
+from warmfork.wire.numbers import Count, Seconds
 from warmfork.wire.records import CancelOutcome, Format, MediaType, Priority, StreamName
 
-_COUNT_MAX: Final = 1 << 62
-_SECONDS_MAX: Final = 1e9
-_PHASES_MAX: Final = 64
-"""Later versions may tell more of them; those that this one does not know come after those that it does."""
 _PROBLEM_CHARS_MAX: Final = 300
 _KIND_CHARS_MAX: Final = 64
 
@@ -41,8 +38,6 @@ Name = Annotated[str, Meta(max_length=64)]
 Instance = Annotated[str, Meta(max_length=limits.INSTANCE_CHARS_MAX)]
 Path = Annotated[str, Meta(max_length=limits.PATH_BYTES_MAX)]
 LongText = Annotated[str, Meta(max_length=64 * limits.KIB)]
-Count = Annotated[int, Meta(ge=0, le=_COUNT_MAX)]
-Seconds = Annotated[float, Meta(ge=0, le=_SECONDS_MAX)]
 TimeLimit = Annotated[float, Meta(ge=0.001, le=limits.TIMEOUT_S_MAX)]
 Pixels = Annotated[int, Meta(ge=0, le=limits.IMAGE_PX_MAX)]
 FigureNumber = Annotated[int, Meta(ge=0, le=1 << 31)]
@@ -82,7 +77,7 @@ class AskCancel(Addressed, tag="cancel", frozen=True):
 
 
 class Execute(Addressed, tag="execute", frozen=True):
-    """Request: a job; see ``records.ExecuteRequest``."""
+    """Request: a job; see ``requests.ExecuteRequest``."""
 
     timeout_s: TimeLimit | None = None
     deadline_s: TimeLimit | None = None
@@ -106,7 +101,7 @@ class FileInfo(Struct, frozen=True):
 
 
 class TellHello(Addressed, tag="hello", frozen=True):
-    """Reply; see ``records.HelloReply``."""
+    """Reply; see ``replies.HelloReply``."""
 
     version: Name
     pid: Annotated[int, Meta(ge=0, le=1 << 31)]
@@ -153,16 +148,6 @@ class ErrorBody(Struct, omit_defaults=True, frozen=True):
     traceback: LongText = ""
 
 
-class UsageBody(Struct, omit_defaults=True, frozen=True):
-    """What a job cost; see ``results.Usage``. ``phases`` in the order of ``results.PHASES``."""
-
-    wall_s: Seconds = 0.0
-    cpu_s: Seconds = 0.0
-    peak_memory_bytes: Count = 0
-    queue_s: Seconds = 0.0
-    phases: Annotated[list[Seconds], Meta(max_length=_PHASES_MAX)] = []
-
-
 class DroppedBody(Struct, omit_defaults=True, frozen=True):
     """What the bounds cut away; that of the streams stands with them."""
 
@@ -174,11 +159,11 @@ NOTHING_DROPPED: Final = DroppedBody()
 
 
 class TellResult(Addressed, tag="result", frozen=True):
-    """Reply to ``execute``; see ``records.ResultReply``."""
+    """Reply to ``execute``; see ``replies.ResultReply``."""
 
     verdict: Verdict
     error: ErrorBody | None = None
-    usage: UsageBody = UsageBody()
+    usage: Usage = Usage()
     dropped: DroppedBody = NOTHING_DROPPED
     exit_code: Annotated[int, Meta(ge=-(1 << 31), le=1 << 31)] | None = None
     retry_after_s: Seconds | None = None

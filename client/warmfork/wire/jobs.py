@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from warmfork.errors import ProtocolError
-from warmfork.results import ErrorInfo
 from warmfork.wire import codec, limits
 from warmfork.wire.frames import ORDER_HEADER_BYTES_MAX, check_sizes
 from warmfork.wire.names import check_file_name
-from warmfork.wire.records import InputFile
+from warmfork.wire.records import ErrorInfo, InputFile
 
 OutcomeWord = Literal["ok", "error", "memory_limit", "disk_limit"]
 
@@ -27,7 +26,7 @@ _CHART_TEXT_BYTES_MAX: Final = 192 * limits.KIB  # titles and file names of all 
 
 @dataclass(slots=True)
 class JobOrder:
-    """What a worker is to do; fields as in ``records.ExecuteRequest``, all decided.
+    """What a worker is to do; fields as in ``requests.ExecuteRequest``, all decided.
 
     Attributes:
         charts_max, chart_bytes_max, charts_bytes_max: number of charts, size of each, size of all together.

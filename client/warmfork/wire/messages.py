@@ -7,39 +7,32 @@ record are views of what came in; nothing is copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any, Final
 
 from warmfork.errors import ProtocolError
-from warmfork.results import PHASES, Dropped, ErrorInfo, Phases, Usage
+from warmfork.results import Dropped, ErrorInfo
 from warmfork.wire import codec, headers, limits
 from warmfork.wire.frames import Frames
 from warmfork.wire.headers import about, kind_of, read, write
 from warmfork.wire.names import check_file_name
-from warmfork.wire.records import (
+from warmfork.wire.records import InputFile
+from warmfork.wire.replies import (
     CancelReply,
-    CancelRequest,
     ErrorReply,
-    ExecuteRequest,
     HelloReply,
-    HelloRequest,
-    InputFile,
     OutputReply,
-    ReloadRequest,
     Reply,
-    Request,
     ResultReply,
     SignedChart,
     StatusReply,
-    StatusRequest,
     StreamText,
 )
+from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, ReloadRequest, Request, StatusRequest
 from warmfork.wire.templates import decode_template, encode_template
 
 _V: Final = limits.PROTOCOL_VERSION
 _STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
 _NO_TEXT: Final = StreamText()
-_seconds_of: Final = attrgetter(*PHASES)
 
 
 def encode_request(request: Request) -> list[bytes | memoryview]:
@@ -255,16 +248,14 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
     for file in reply.files:
         parts.append({"kind": "file", "name": file.name})
         data.append(file.data)
-    error, usage, dropped = reply.error, reply.usage, reply.dropped
+    error, dropped = reply.error, reply.dropped
     header = headers.TellResult(
         v=_V,
         parts=parts,
         id=reply.id,
         verdict=reply.verdict,
         error=None if error is None else headers.ErrorBody(error.type, error.message, error.line, error.traceback),
-        usage=headers.UsageBody(
-            usage.wall_s, usage.cpu_s, usage.peak_memory_bytes, usage.queue_s, list(_seconds_of(usage.phases))
-        ),
+        usage=reply.usage,
         dropped=headers.DroppedBody(dropped.charts, dropped.files)
         if dropped.charts or dropped.files
         else headers.NOTHING_DROPPED,
@@ -292,7 +283,6 @@ def _decode_result(header: headers.TellResult, frames: Frames) -> ResultReply:
             files.append(_decode_file(info, data))
     stdout = _decode_stream(streams, "stdout", "stdout_tail")
     stderr = _decode_stream(streams, "stderr", "stderr_tail")
-    usage = header.usage
     return ResultReply(
         header.id,
         header.verdict,
@@ -301,7 +291,7 @@ def _decode_result(header: headers.TellResult, frames: Frames) -> ResultReply:
         error_from(header.error),
         tuple(charts),
         tuple(files),
-        Usage(usage.wall_s, usage.cpu_s, usage.peak_memory_bytes, usage.queue_s, Phases(*usage.phases[: len(PHASES)])),
+        header.usage,
         Dropped(stdout.dropped, stderr.dropped, header.dropped.charts, header.dropped.files),
         header.exit_code,
         header.retry_after_s,
