@@ -69,7 +69,7 @@ class Reactor:
         self._dead_timers = 0
         self._order = itertools.count()
         self.turns = 0
-        self._after_turn: list[Callable[[], None]] = []
+        self._at_end: list[Callable[[], None]] = []
         self._stopped = False
         self.on_defect: Callable[[Exception], None] | None = None
 
@@ -136,12 +136,9 @@ class Reactor:
 
         self.call_later(interval_s, again)
 
-    def call_after_turn(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once, when the next turn's events have been dealt with; that turn waits for none.
-
-        For what is to be done soon, and need not be done at all where the events make it needless.
-        """
-        self._after_turn.append(callback)
+    def call_at_turns_end(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, when whoever calls now has returned and all other events of this turn are dealt with."""
+        self._at_end.append(callback)
 
     def _note_cancelled(self) -> None:
         """Forget cancelled timers once they are most of all: a job's deadline, say, is cancelled minutes before it is due."""
@@ -164,10 +161,7 @@ class Reactor:
         """Wait for the next event or timer, and call whoever is due."""
         ready: Any
         self.turns += 1
-        later = self._after_turn
-        if later:
-            self._after_turn = []
-        for ready, _ in zmq.zmq_poll(self._polled, 0 if later else self._timeout_ms()):
+        for ready, _ in zmq.zmq_poll(self._polled, 0 if self._at_end else self._timeout_ms()):
             if type(ready) is int:
                 self._call_descriptors()
                 continue
@@ -175,8 +169,10 @@ class Reactor:
             if on_readable is not None:
                 self._call(on_readable)
         self._call_timers()
-        for callback in later:
-            self._call(callback)
+        if self._at_end:
+            now, self._at_end = self._at_end, []
+            for callback in now:
+                self._call(callback)
 
     def _timeout_ms(self) -> int:
         while self._timers and self._timers[0][2].callback is None:

@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from warmfork.wire.replies import ResultReply
-
 from warmfork.errors import ProtocolError
 from warmfork.wire import headers, jobs, limits, stream
+from warmfork.wire.replies import ResultReply
 from warmfork.wire.reports import decode_report
 from warmfork_daemon import collector, verdicts
 from warmfork_daemon.answering import not_composed
@@ -115,13 +114,19 @@ class JobRunner:
         if job.request.stream and not self._redacts(job):
             outputs = {"stdout": worker.stdout.output, "stderr": worker.stderr.output}
             worker.streaming = JobStream(job, outputs, self._send_output)
-        self._reactor.call_after_turn(lambda: self._watch_over(worker, job))
+        self._reactor.call_at_turns_end(lambda: self._watch_over(worker, job))
         worker.send([stream.prefix_of(frames), *frames])
         self._flush(worker)
         return not worker.deaf
 
     def _watch_over(self, worker: Worker, job: Job) -> None:
-        """From now on see to the job's limits. Many a job has ended before that, and takes none of this."""
+        """From now on see to the job's limits, if it still runs.
+
+        A short one has ended by now where its worker was given the daemon's processor, as kernels do that leave the other ones
+        asleep. It then needs none of this, nor another turn of the loop.
+        """
+        if worker.job is job:
+            self.on_channel(worker)
         if worker.job is not job or worker.report is not None:
             return
         try:
