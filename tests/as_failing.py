@@ -42,6 +42,6 @@ if __name__ == "__main__":
         b"#COMPOSE",
         lambda worker, job, *_: job.request.code,
     )
-    jobs.encode_order = _failing(jobs.encode_order, b"#ENCODE", lambda order: order.code)
+    jobs.encode_order = _failing(jobs.encode_order, b"#ENCODE", lambda order, *_: order.code)
     Worker.flush = _flush_half(Worker.flush)  # type: ignore[method-assign, assignment]
     sys.exit(main(sys.argv[1:]))

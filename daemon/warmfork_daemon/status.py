@@ -8,10 +8,9 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any, Final
 
-from warmfork.wire.replies import HelloReply
-
 from warmfork import __version__
 from warmfork.wire.records import TemplateInfo
+from warmfork.wire.replies import HelloReply
 from warmfork.wire.templates import encode_template
 from warmfork_daemon.config import Config
 from warmfork_daemon.job import Job
@@ -138,6 +137,7 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "settled": pool.settled,
         "heap": {"moved_bytes": (heap := pool.as_settled.measure("heap")).amount, "detail": heap.detail},
         "immortal": {"objects": (immortal := pool.as_settled.measure("immortal")).amount, "detail": immortal.detail},
+        "pages": {"known_bytes": (pages := pool.as_settled.measure("pages")).amount, "detail": pages.detail},
         "fresh": {"taken_bytes": (fresh := pool.as_settled.measure("fresh")).amount, "detail": fresh.detail},
         "starts": pools.starts(pool.spec.name),
         "wanted_idle": pool.demand.wanted,

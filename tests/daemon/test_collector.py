@@ -8,7 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,38 @@ def test_is_empty_counts_every_kind(work: Path, name: str) -> None:
     {".hidden": target.touch, "link": lambda: target.symlink_to("nowhere"), "dir": target.mkdir}[name]()
     with opened(work) as fd:
         assert not is_empty(fd)
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A directory on a tmpfs, as the slots of guarded workers are."""
+    kinds = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    found = [place for place, kind in kinds if kind == "tmpfs" and os.access(place, os.W_OK)]
+    if not found:
+        pytest.skip("no tmpfs is mounted that can be written to")
+    with tempfile.TemporaryDirectory(dir=found[0]) as name:
+        yield Path(name)
+
+
+def test_the_size_of_a_tmpfs_directory_tells_whether_it_is_empty(in_memory: Path) -> None:
+    """Every kind of entry adds to it, also one that was renamed, and what is taken out again does not."""
+    with opened(in_memory) as fd:
+        empty_bytes = os.fstat(fd).st_size
+        assert is_empty(fd, empty_bytes)
+        for make in ("mkdir", "touch", "link", "move"):
+            target = in_memory / "entry"
+            if make == "mkdir":
+                target.mkdir()
+            elif make == "touch":
+                target.touch()
+            elif make == "link":
+                target.symlink_to("nowhere")
+            else:
+                (in_memory / "before").touch()
+                (in_memory / "before").rename(target)
+            assert not is_empty(fd, empty_bytes)
+            target.rmdir() if make == "mkdir" else target.unlink()
+            assert is_empty(fd, empty_bytes)
 
 
 @pytest.mark.parametrize(

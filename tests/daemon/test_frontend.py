@@ -339,6 +339,19 @@ def test_one_turn_takes_a_bounded_number_of_messages(desk: Desk) -> None:
     assert max(taken) <= 32
 
 
+def test_a_rush_is_taken_many_at_a_time(desk: Desk) -> None:
+    """One message that comes alone is not asked about; of those that come turn after turn most share one."""
+    desk.bind()
+    dealer = desk.dealer()
+    dealer.send(b"first")
+    desk.until_came(1)
+    for _ in range(320):
+        dealer.send(b"x")
+    before = desk.reactor.turns
+    desk.until_came(321)
+    assert desk.reactor.turns - before < 160
+
+
 def test_a_flood_leaves_room_for_others(desk: Desk) -> None:
     """While one peer has sent thousands of messages, another's is served among them and not after them."""
     desk.bind()

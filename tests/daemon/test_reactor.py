@@ -448,6 +448,50 @@ def test_cancelling_twice_counts_once(loop: Loop) -> None:
     loop.until(lambda: done)
 
 
+def test_a_turns_end_comes_after_all_that_was_ready(loop: Loop, pair: tuple[socket.socket, socket.socket]) -> None:
+    """What is to be called at the end of a turn comes after the events and timers of that turn, once, in order."""
+    ours, theirs = pair
+    order: list[str] = []
+
+    def read() -> None:
+        loop.reactor.call_at_turns_end(lambda: order.append("first"))
+        loop.reactor.call_at_turns_end(lambda: order.append("second"))
+        loop.reactor.call_later(0.0, lambda: order.append("timer"))
+        order.append(ours.recv(1).decode())
+
+    loop.reactor.watch(ours.fileno(), read)
+    theirs.send(b"r")
+    loop.reactor.turn()
+    assert ["r", "timer", "first", "second"] == order
+    loop.settle()
+    assert 4 == len(order)
+    loop.reactor.unwatch(ours.fileno())
+
+
+def test_what_comes_up_at_a_turns_end_waits_for_nothing(loop: Loop) -> None:
+    """A callback that asks for another at the end of a turn gets it in the next one, which waits for no event."""
+    called: list[bool] = []
+    loop.reactor.call_at_turns_end(lambda: loop.reactor.call_at_turns_end(lambda: called.append(True)))
+    loop.reactor.turn()
+    assert not called
+    loop.reactor.turn()
+    assert called
+
+
+def test_a_shortage_at_a_turns_end_costs_one_call(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    """Those behind it are called all the same."""
+    called: list[bool] = []
+
+    def fail() -> None:
+        raise MemoryError
+
+    loop.reactor.call_at_turns_end(fail)
+    loop.reactor.call_at_turns_end(lambda: called.append(True))
+    loop.reactor.turn()
+    assert called
+    assert "lack of resources" in caplog.text
+
+
 @pytest.mark.parametrize("problem", [MemoryError(), OSError(24, "Too many open files"), OSError(28, "No space left")])
 def test_a_shortage_costs_the_call_and_not_the_loop(
     loop: Loop, problem: Exception, caplog: pytest.LogCaptureFixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,22 @@ def test_a_real_process() -> None:
     assert 8 * MIB == after.shared - before.shared
     assert 8 * MIB <= after.other_mapped - before.other_mapped
     assert 8 * MIB <= after.charge(before, 0)
+
+
+@pytest.mark.parametrize("name", [b"python", b"VmPeak:", b"x VmPeak: 1 kB"])
+@pytest.mark.parametrize("order", ["the kernel's", "another", "one missing"])
+def test_lines_in_any_order(name: bytes, order: str, tmp_path: Path) -> None:
+    """A kernel that writes more lines, or in another order, is understood; the process's name is never taken for a line."""
+    numbers = {b"VmPeak": 900, b"VmSize": 800, b"VmLck": 0, b"VmPin": 0, b"VmHWM": 70, b"VmRSS": 60, b"RssAnon": 10,
+               b"RssFile": 20, b"RssShmem": 30, b"VmData": 100, b"VmStk": 4, b"VmExe": 3, b"VmLib": 5}  # fmt: skip
+    lines = [b"%s:\t%8d kB" % line for line in numbers.items()]
+    lines = {"the kernel's": lines, "another": lines[::-1], "one missing": [*lines[:2], *lines[4:]]}[order]
+    status = tmp_path / "status"
+    status.write_bytes(b"\n".join([b"Name:\t" + name, b"Umask:\t0077", *lines, b"VmPTE:\t 1 kB", b"Threads:\t1\n"]))
+    with status.open("rb") as file:
+        found = read_resident(file.fileno())
+    kib = 1024
+    assert Resident(10 * kib, 20 * kib, 30 * kib, 70 * kib, (800 - 100 - 4 - 3 - 5) * kib, 800 * kib) == found
 
 
 def test_a_process_without_memory_and_one_that_is_gone() -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support import wait_until
 
 from warmfork import Client, embedded
+from warmfork_worker.hot_pages import can_populate
 
 UNCOUNTED = sys.version_info >= (3, 12)  # PEP 683
 CODE = """
@@ -50,6 +51,14 @@ def test_the_status_says_what_was_done(settled: tuple[str, Client]) -> None:
         elif "not built" not in fresh["detail"]:
             assert 100 << 10 < fresh["taken_bytes"] < 64 << 20
             assert (immortal["objects"] > 50_000) == UNCOUNTED
+
+
+@pytest.mark.skipif(not can_populate(), reason="this kernel has no PIDFD_SELF")
+def test_the_pages_of_jobs_are_known(settled: tuple[str, Client]) -> None:
+    """Every template has learnt what any job writes to; the one with matplotlib what drawing does as well."""
+    known = {one["name"]: one["pages"]["known_bytes"] for one in settled[1].status()["templates"]}
+    assert 400 << 10 < known["science.light"] < 4 << 20
+    assert 10 << 20 < known["science"] < 64 << 20
 
 
 def test_jobs_cannot_tell(settled: tuple[str, Client]) -> None:

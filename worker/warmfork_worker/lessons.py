@@ -4,47 +4,78 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from warmfork.wire import control
+from warmfork.wire.limits import MIB
 from warmfork_worker import randomness
 from warmfork_worker.channel import read_order, send_report
 from warmfork_worker.entry import WorkerSetup
 from warmfork_worker.hot_pages import CHART, HotPages, add_populate, can_populate
 from warmfork_worker.kernel.rlimits import set_for_job
 from warmfork_worker.kernel.steps import Steps
-from warmfork_worker.learner import Learnt, Lesson
+from warmfork_worker.learner import Learner, Learnt, Lesson
 from warmfork_worker.run import dry_run, order_for, run_job
 from warmfork_worker.slots import Slot
 
 _STANDARD_FDS_MAX: Final = 2
 
 
-def lessons_for(setup: WorkerSetup, *, wanted: bool) -> list[Lesson]:
-    """What is to be learnt for these workers: of any job, where they all have their directories in one place, and of charts.
+class Lessons:
+    """All lessons of a template: of any job, where its workers have their directories in one place, and of charts.
 
-    Nothing where it is not wanted, or where the kernel could do nothing with it.
+    Args:
+        setup: of its workers.
+        wanted: False to learn nothing.
     """
-    lessons: list[Lesson] = []
-    if not wanted or not can_populate():
-        return lessons
-    places = setup.slots.places
-    if places is not None and setup.steps is not None:
-        lessons.append(job_lesson(setup, Slot(places.work_dir, places.temp_dir, -1)))
-    if "matplotlib.figure" in sys.modules:
-        lessons.append(CHART)
-    return lessons
 
+    def __init__(self, setup: WorkerSetup, *, wanted: bool) -> None:
+        self._left: list[Lesson] = []
+        self._bytes = 0
+        self._why_not = "switched off (pool.hot_pages)" if not wanted else ""
+        if wanted and not can_populate():
+            self._why_not = "this kernel copies no ranges of one's own pages at a word (PIDFD_SELF, Linux 6.14)"
+        if self._why_not:
+            return
+        places = setup.slots.places
+        if places is not None and setup.steps is not None:
+            self._left.append(job_lesson(setup, Slot(places.work_dir, places.temp_dir, -1)))
+        if "matplotlib.figure" in sys.modules:
+            self._left.append(CHART)
 
-def taught(setup: WorkerSetup, lesson: Lesson, learnt: Learnt | None) -> WorkerSetup:
-    """The setup with what this lesson told. Without it faults come one by one."""
-    if learnt is None:
+    def begin(self, before: Callable[[], None]) -> Learner | None:
+        """Have children do the next lesson; None where none is left.
+
+        Args:
+            before: called in the child that looks.
+        """
+        while self._left:
+            try:
+                return Learner(before, self._left[0])
+            except OSError as problem:  # no child to be had: faults come one by one
+                self._why_not = f"no child to learn by: {problem}"
+                del self._left[0]
+        return None
+
+    def taught(self, setup: WorkerSetup, learnt: Learnt | None) -> WorkerSetup:
+        """The setup with what the lesson told that was begun last. Without it faults come one by one."""
+        lesson = self._left.pop(0)
+        if learnt is None:
+            self._why_not = "a child that was to learn ended before it had"
+            return setup
+        self._bytes += sum(learnt.written[1::2])
+        if lesson is CHART:
+            return replace(setup, hot_pages=HotPages(learnt.written))
+        if setup.steps is not None:
+            add_populate(setup.steps, learnt)
         return setup
-    if lesson is CHART:
-        return replace(setup, hot_pages=HotPages(learnt.written))
-    if setup.steps is not None:
-        add_populate(setup.steps, learnt)
-    return setup
+
+    @property
+    def measure(self) -> control.Measure:
+        """What came of it."""
+        return control.Measure("pages", self._bytes, self._why_not or f"{self._bytes / MIB:.1f} MiB")
 
 
 def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:

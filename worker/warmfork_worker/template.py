@@ -37,8 +37,8 @@ from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.kernel.steps import Steps, use_no_native_steps
 from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
-from warmfork_worker.learner import Learner, Lesson
-from warmfork_worker.lessons import lessons_for, taught
+from warmfork_worker.learner import Learner
+from warmfork_worker.lessons import Lessons
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.native_loop import Born, NativeLoop
 from warmfork_worker.policy import Guard, default_readable_roots
@@ -73,7 +73,7 @@ class Template:
         self._rehearsal: Rehearsal | None = None
         self._font_list: FontList | None = None
         self._learner: Learner | None = None
-        self._lessons: list[Lesson] = []
+        self._lessons: Lessons | None = None
         self._loop: NativeLoop | None = None
         self._settled: control.Settled | None = None
         self._heap_bytes = 0
@@ -188,8 +188,8 @@ class Template:
                         self._children.forget(child.worker_id)  # there is no slot that outlives it
                 elif self._font_list is not None and fd == self._font_list.pidfd:
                     self._end_font_list()
-                elif self._learner is not None and self._settled is not None and fd == self._learner.fd:
-                    self._learn(self._learner, self._settled)
+                elif self._learner and self._lessons and self._settled and fd == self._learner.fd:
+                    self._learn(self._learner, self._lessons, self._settled)
                 elif fd == self._link.fileno() and not self._obey():
                     return
 
@@ -253,29 +253,24 @@ class Template:
             control.Measure("immortal", immortal.objects, immortal.detail),
             control.Measure("fresh", fresh.taken_bytes, fresh.detail),
         )
-        self._settled = settled = control.Settled(failed, took)
-        self._lessons = lessons_for(self._setup, wanted=self._start.hot_pages)
-        self._begin_lesson(settled)
+        self._lessons = Lessons(self._setup, wanted=self._start.hot_pages)
+        self._settled = control.Settled(failed, took)
+        self._begin_lesson(self._lessons, self._settled)
 
-    def _begin_lesson(self, settled: control.Settled) -> None:
-        """Have a child do the next lesson. Only after the last is it settled: the workers to come are to have it all."""
-        while self._lessons:
-            try:
-                self._learner = Learner(self._close_inherited, self._lessons[0])
-            except OSError:  # no child to be had: faults come one by one
-                del self._lessons[0]
-                continue
+    def _begin_lesson(self, lessons: Lessons, settled: control.Settled) -> None:
+        """Learn the next. Only after the last is it settled: the workers to come are to have it all."""
+        self._learner = lessons.begin(self._close_inherited)
+        if self._learner is None:
+            self._send(replace(settled, measures=(*settled.measures, lessons.measure)))
+        else:
             self._poll.register(self._learner.fd, select.POLLIN)
-            return
-        self._send(settled)
 
-    def _learn(self, learner: Learner, settled: control.Settled) -> None:
+    def _learn(self, learner: Learner, lessons: Lessons, settled: control.Settled) -> None:
         if learner.read():
             return
         self._poll.unregister(learner.fd)
-        self._learner = None
-        self._setup = taught(self._setup, self._lessons.pop(0), learner.learnt())
-        self._begin_lesson(settled)
+        self._setup = lessons.taught(self._setup, learner.learnt())
+        self._begin_lesson(lessons, settled)
 
     def _obey(self) -> bool:
         try:

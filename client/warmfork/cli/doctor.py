@@ -46,6 +46,9 @@ _MEASURES: Final = {
     "free memory": (
         "fresh", "taken_bytes", "; workers allocate in memory of their own", "shared, so jobs cost more",
     ),
+    "hot pages": (
+        "pages", "known_bytes", " known that jobs write to; workers copy them in one go", "not known, so jobs fault for each",
+    ),
 }  # fmt: skip
 """What a template does to make workers cheaper: what to call it, its key in the status, its amount there, done, not done."""
 # What says where a daemon is, and to whom it talks; the private one has its own.

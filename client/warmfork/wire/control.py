@@ -142,7 +142,8 @@ class Measure:
 
     Attributes:
         name: one of ``MEASURES``.
-        amount: bytes of the heap in a memfd, objects that are counted no more, bytes of free memory used up; 0: not done.
+        amount: bytes of the heap in a memfd, objects that are counted no more, bytes of free memory used up, bytes of pages
+            that workers are known to write to; 0: not done.
         detail: so much, or why not.
     """
 
@@ -151,7 +152,7 @@ class Measure:
     detail: str
 
 
-MEASURES: Final = ("heap", "immortal", "fresh")
+MEASURES: Final = ("heap", "immortal", "fresh", "pages")
 
 
 @dataclass(frozen=True, slots=True)
