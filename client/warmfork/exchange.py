@@ -19,6 +19,7 @@ from warmfork.wire.values import pack_variables
 
 GRACE_S: Final = 5.0
 _FORMATS_KNOWN: Final = frozenset(FORMATS)
+_FORMATS_USUAL: Final = FORMATS[:1]
 
 
 def new_id() -> bytes:
@@ -57,11 +58,12 @@ def build_request(
         raise TypeError(f"stdin is {type(stdin).__name__}; pass its text as str, or bytes")
     if isinstance(formats, str):
         raise TypeError(f"formats is the text {formats!r}; pass a tuple such as ({formats!r},)")
-    if not _FORMATS_KNOWN.issuperset(formats) or len(set(formats)) != len(formats):
+    if formats != _FORMATS_USUAL and (not _FORMATS_KNOWN.issuperset(formats) or len(set(formats)) != len(formats)):
         raise ValueError(f"formats {tuple(formats)!r}: each of {', '.join(FORMATS)} may be named once")
-    for name, number in (("timeout_s", timeout_s), ("deadline_s", deadline_s)):
-        if number is not None and not 0.001 <= number <= limits.TIMEOUT_S_MAX:
-            raise ValueError(f"{name} is {number!r}; give seconds from 0.001 to {limits.TIMEOUT_S_MAX:g}")
+    if timeout_s is not None:
+        _check_seconds("timeout_s", timeout_s)
+    if deadline_s is not None:
+        _check_seconds("deadline_s", deadline_s)
     if memory_bytes is not None and (type(memory_bytes) is not int or not 1 <= memory_bytes <= limits.MEMORY_BYTES_MAX):
         raise ValueError(f"memory_bytes is {memory_bytes!r}; give a positive whole number of bytes, such as 512 << 20")
     if not isinstance(tenant, str) or len(tenant) > limits.TENANT_CHARS_MAX:
@@ -86,6 +88,11 @@ def build_request(
         tenant=tenant,
         priority=priority,
     )
+
+
+def _check_seconds(name: str, number: float) -> None:
+    if not 0.001 <= number <= limits.TIMEOUT_S_MAX:
+        raise ValueError(f"{name} is {number!r}; give seconds from 0.001 to {limits.TIMEOUT_S_MAX:g}")
 
 
 def _id_from(job_id: str) -> bytes:

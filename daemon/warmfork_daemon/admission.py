@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from warmfork.wire.requests import ExecuteRequest
-
 from warmfork.errors import RequestRefused
 from warmfork.wire.records import TEMPLATE_DEFAULT
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.config import Config
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
@@ -22,8 +21,9 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
     _at_most("timeout_s", request.timeout_s, bounds.timeout_s_max, "s")
     _at_most("memory_bytes", request.memory_bytes, bounds.memory_bytes_max, "bytes")
     _at_most("the code", len(request.code), bounds.code_bytes_max, "bytes")
-    parts = [request.variables or b"", request.stdin or b"", *[file.data for file in request.files]]
-    input_bytes = sum(map(len, parts))
+    input_bytes = len(request.variables or b"") + len(request.stdin or b"")
+    if request.files:
+        input_bytes += sum([len(file.data) for file in request.files])
     _at_most("files, variables and stdin together", input_bytes, bounds.input_bytes_max, "bytes")
     _at_most("the number of files", len(request.files), bounds.files_max, "")
     policy = request.policy or config.policy.default
@@ -34,7 +34,7 @@ def admit(request: ExecuteRequest, peer: Peer, config: Config, now_s: float) -> 
             "the operator decides with policy.allowed",
         )
     template = TEMPLATE_DEFAULT if request.template is None else request.template
-    if template not in template_names(config):
+    if template != TEMPLATE_DEFAULT and template not in template_names(config):
         raise RequestRefused(
             "unknown_template",
             f"there is no template {template!r}; this daemon has {', '.join(template_names(config))}; "

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from warmfork.wire.requests import ExecuteRequest
-
 from warmfork.wire.control import Layer
 from warmfork.wire.records import TEMPLATE_DEFAULT
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.needs import needs_science
 from warmfork_daemon.templates import LIGHT_BASE, LIGHT_NAME, TemplateSpec
 
@@ -40,6 +39,6 @@ def may_run_light(request: ExecuteRequest, template: str, memory_bytes: int) -> 
         template == TEMPLATE_DEFAULT
         and memory_bytes >= MEMORY_BYTES_MIN
         and not request.rc
-        and not any(file.name.endswith(_CODE_SUFFIXES) for file in request.files)
+        and not (request.files and any(file.name.endswith(_CODE_SUFFIXES) for file in request.files))
         and not needs_science(bytes(request.code))
     )

@@ -17,6 +17,8 @@ from warmfork.wire import limits
 _MAGIC: Final = b"WFK1"
 _PREFIX: Final = struct.Struct(">4sI")
 _SIZE_BYTES: Final = 8
+_PREFIX_OF_TWO: Final = struct.Struct(">4sIQQ")
+"""Of nearly every order: its header and its code."""
 
 
 def prefix_of(frames: Sequence[bytes | memoryview]) -> bytes:
@@ -40,6 +42,12 @@ def read_frames(read: Callable[[], bytes]) -> list[memoryview] | None:
     data: bytes | bytearray = read()
     if not data:
         return None
+    if len(data) >= _PREFIX_OF_TWO.size:  # in a process that has just woken up, half of what the general way costs
+        magic, count, first, second = _PREFIX_OF_TWO.unpack_from(data)
+        between = _PREFIX_OF_TWO.size + first
+        if magic == _MAGIC and count == 2 and len(data) == between + second:
+            view = memoryview(data)
+            return [view[_PREFIX_OF_TWO.size : between], view[between:]]
     while True:
         sizes, whole = _sizes_in(data)
         if len(data) >= whole:
