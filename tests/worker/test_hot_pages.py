@@ -68,9 +68,6 @@ def test_copied_pages_do_not_fault() -> None:
 JOB_PROGRAM = """
 import gc, json, os, resource, sys
 from warmfork_worker import entry, hot_pages, learner, lessons
-from warmfork_worker.kernel.guard import KernelGuard
-from warmfork_worker.kernel.host_trees import HostTrees
-from warmfork_worker.kernel.rlimits import Limits
 from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.policy import Guard
 from warmfork_worker.slots import Slot
@@ -79,11 +76,7 @@ guard, slot = Guard(()), Slot(os.getcwd(), os.getcwd(), -1)
 entry.settle(guard, slot.work_dir, slot.temp_dir)
 entry.warm_up(guard, slot)
 gc.collect(); gc.freeze()
-limits = Limits(1 << 30, 1_000, 1 << 30, 600, 64)
-kernel_guard = KernelGuard(
-    limits, HostTrees((), (), ()), (), identity=None, mounted_slots=False, use_landlock=False, use_seccomp=False
-)
-lesson = lessons.job_lesson(entry.WorkerSetup(os.getpid(), None, kernel_guard, guard, ""), slot)
+lesson = lessons.job_lesson(entry.WorkerSetup(os.getpid(), None, None, guard, ""), slot)
 learning = learner.Learner(lambda: None, lesson)
 while learning.read():
     pass

@@ -21,6 +21,7 @@ from warmfork_worker.channel import READY, read_order, send_report, wait_to_be_k
 from warmfork_worker.hot_pages import HotPages
 from warmfork_worker.kernel import calls
 from warmfork_worker.kernel.guard import KernelGuard
+from warmfork_worker.kernel.rlimits import set_for_job
 from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.policy import Guard
 from warmfork_worker.run import dry_run, run_job, settle_for_code
@@ -131,7 +132,7 @@ def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:
         os.write(channel, READY)
         order = read_order(channel)
         if order is not None:
-            setup.kernel_guard.limit_job(order.address_bytes, order.cpu_s, address_max)
+            set_for_job(order.address_bytes, order.cpu_s)
     except BaseException:
         traceback.print_exc()
         os._exit(EXIT_BEFORE_JOB)

@@ -14,13 +14,13 @@ from warmfork_worker import randomness
 from warmfork_worker.channel import read_order, send_report
 from warmfork_worker.entry import WorkerSetup
 from warmfork_worker.hot_pages import CHART, HotPages, add_populate, can_populate
+from warmfork_worker.kernel.rlimits import set_for_job
 from warmfork_worker.kernel.steps import Steps
 from warmfork_worker.learner import Learner, Learnt, Lesson
 from warmfork_worker.run import dry_run, order_for, run_job
 from warmfork_worker.slots import Slot
 
 _STANDARD_FDS_MAX: Final = 2
-_CPU_S: Final = 60
 
 
 class Lessons:
@@ -81,12 +81,11 @@ class Lessons:
 def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:
     """What a worker does from its birth to its report of a trivial job, for a child that is nobody's worker."""
     reading = -1
-    address_max = setup.kernel_guard.address_max()
 
     def arrange(first: Steps) -> list[int]:
         nonlocal reading
         reading, writing = os.pipe()
-        os.write(writing, order_for(b"print(1 + 1)", address_max, _CPU_S))
+        os.write(writing, order_for(b"print(1 + 1)"))
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for fd in range(_STANDARD_FDS_MAX + 1):
             first.add("dup3", nothing, fd, 0)
@@ -97,7 +96,7 @@ def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:
         dry_run(setup.guard, slot)
         order = read_order(reading)
         assert order is not None
-        setup.kernel_guard.limit_job(order.address_bytes, order.cpu_s, address_max)
+        set_for_job(order.address_bytes, order.cpu_s)
         send_report(_STANDARD_FDS_MAX, run_job(order, setup.guard, slot, setup.cjk_family))
 
     return Lesson(arrange, work)

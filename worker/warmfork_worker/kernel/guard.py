@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from warmfork_worker.kernel import calls, filter, landlock, namespaces, proc, rules
 from warmfork_worker.kernel.host_trees import HostTrees
 from warmfork_worker.kernel.numbers import this_machine
-from warmfork_worker.kernel.rlimits import JobLimits, Limits, add_maxima, address_max
+from warmfork_worker.kernel.rlimits import Limits, add_maxima, address_max
 from warmfork_worker.kernel.steps import Place, Steps
 
 
@@ -41,7 +41,6 @@ class KernelGuard:
         use_seccomp: bool,
     ) -> None:
         self._limits = limits
-        self._job_limits = JobLimits(limits)
         self._identity = identity
         self._private = mounted_slots
         self._landlock_abi = landlock.abi() if use_landlock else 0
@@ -53,10 +52,6 @@ class KernelGuard:
     def address_max(self) -> int:
         """A worker's address space at most, when it is born with as much as this process has."""
         return address_max(self._limits)
-
-    def limit_job(self, address_bytes: int, cpu_s: int, address_max: int) -> None:
-        """Set a job's own limits, in its worker; see ``rlimits.JobLimits.set``. Raises OSError."""
-        self._job_limits.set(address_bytes, cpu_s, address_max)
 
     def add_limits(self, steps: Steps, address_bytes: Place) -> None:
         """The layers that need not be last: own user namespace, rlimits, capabilities, no_new_privs.

@@ -94,36 +94,6 @@ def set_for_job(address_bytes: int, cpu_s: int) -> None:
         lower(resource.RLIMIT_CPU, cpu_s, cpu_s + _CPU_GRACE_S)
 
 
-class JobLimits:
-    """``set_for_job`` by steps that were put together beforehand, for what a worker certainly may set.
-
-    Args:
-        limits: the maxima of the worker that will use it.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._cpu_max = _allowed(resource.RLIMIT_CPU, limits.cpu_s)
-        self._steps = Steps(3)
-        address, cpu, cpu_and_grace = self._steps.inputs
-        for kind, soft, hard in ((resource.RLIMIT_AS, address, address), (resource.RLIMIT_CPU, cpu, cpu_and_grace)):
-            pair = _Pair()
-            self._steps.store(pair, 0, soft)
-            self._steps.store(pair, 8, hard)
-            _add(self._steps, kind, pair)
-
-    def set(self, address_bytes: int, cpu_s: int, address_max: int) -> None:
-        """Set both. Raises OSError.
-
-        Args:
-            address_bytes, cpu_s: as for ``set_for_job``.
-            address_max: see the function of that name.
-        """
-        if 0 < address_bytes <= address_max and 0 < cpu_s <= self._cpu_max - _CPU_GRACE_S:
-            self._steps.run(address_bytes, cpu_s, cpu_s + _CPU_GRACE_S)
-        else:
-            set_for_job(address_bytes, cpu_s)
-
-
 def lower(kind: int, soft: int, hard: int) -> None:
     """Set a limit, or what is allowed of it where the hard limit is lower already."""
     ceiling = resource.getrlimit(kind)[1]
