@@ -17,6 +17,8 @@ from warmfork.wire import limits
 _MAGIC: Final = b"WFK1"
 _PREFIX: Final = struct.Struct(">4sI")
 _SIZE_BYTES: Final = 8
+_PREFIX_OF_ONE: Final = struct.Struct(">4sIQ")
+"""Of the report of a job without charts."""
 _PREFIX_OF_TWO: Final = struct.Struct(">4sIQQ")
 """Of nearly every order: its header and its code."""
 
@@ -110,6 +112,8 @@ class MessageAssembler:
         if self.frames is not None:
             return 0
         before = len(self._buffer)
+        if not before and self._took_whole(data):
+            return len(data)
         self._buffer += data
         if self._sizes is None:
             self._read_prefix()
@@ -123,6 +127,18 @@ class MessageAssembler:
                 self.frames = self._cut(start)
         self.received += taken
         return taken
+
+    def _took_whole(self, data: bytes | memoryview) -> bool:
+        """Take a message of one frame that has come in one piece, which nothing need be kept for."""
+        if len(data) <= _PREFIX_OF_ONE.size:
+            return False
+        magic, count, size = _PREFIX_OF_ONE.unpack_from(data)
+        whole = bool(magic == _MAGIC and count == 1 and _PREFIX_OF_ONE.size + size == len(data))
+        if not whole or size > min(self._bytes_max, wire_frames.ORDER_HEADER_BYTES_MAX):
+            return False
+        self.frames = [memoryview(bytes(data))[_PREFIX_OF_ONE.size :]]
+        self.received += len(data)
+        return True
 
     def _read_prefix(self) -> None:
         head = bytes(self._buffer[: _PREFIX.size])
