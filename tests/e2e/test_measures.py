@@ -58,7 +58,7 @@ def test_the_pages_of_jobs_are_known(settled: tuple[str, Client]) -> None:
     """Every template has learnt what any job writes to; the one with matplotlib what drawing does as well."""
     known = {one["name"]: one["pages"]["known_bytes"] for one in settled[1].status()["templates"]}
     assert 400 << 10 < known["science.light"] < 4 << 20
-    assert 10 << 20 < known["science"] < 64 << 20
+    assert 2 << 20 < known["science"] < 64 << 20
 
 
 def test_jobs_cannot_tell(settled: tuple[str, Client]) -> None:
