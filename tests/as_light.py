@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import sys
 
-from warmfork.wire.requests import ExecuteRequest
-
 from warmfork.cli import main
 from warmfork.wire.records import TEMPLATE_DEFAULT
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon import light
 from warmfork_daemon.light import MEMORY_BYTES_MIN
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 from unittest import mock
 
 from bench.soak import jobs
-from warmfork.wire.replies import Reply, ResultReply
 
 from warmfork import AsyncClient
 from warmfork.errors import WarmforkError
 from warmfork.results import Result
 from warmfork.wire.messages import decode_reply
+from warmfork.wire.replies import Reply, ResultReply
 
 SESSION_S: Final = 20.0
 IN_FLIGHT_MAX: Final = 24

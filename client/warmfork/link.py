@@ -50,7 +50,9 @@ class Link:
 
     def send(self, frames: Frames, timeout_s: float = 0.0) -> bool:
         """Hand a message to the connection. False when there is none within the time, or it has ended before."""
-        if self._ended or (self._news.poll(0) and readable(self._monitor)):
+        if not self._ended and self._news.poll(0):
+            self._ended = readable(self._monitor)
+        if self._ended:
             return False
         if timeout_s and not self._socket.poll(int(timeout_s * 1000) + 1, zmq.POLLOUT):
             return False
@@ -78,8 +80,8 @@ class Link:
         while True:
             left_s = due_s - time.monotonic()
             ready = await_any(self._both, max(0, int(left_s * 1000) + 1))
-            if len(ready) == len(self._both):
-                self._ended = True  # the monitor has looked: what it has is no news any more
+            if ready and ready[-1] is self._monitor:
+                self._ended = True  # it has looked: what it has is no news any more
             if self._socket in ready:
                 reply = self._take()
                 if isinstance(reply, OutputReply):

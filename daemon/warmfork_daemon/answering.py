@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from warmfork.wire.replies import ErrorReply, ResultReply
-
 from warmfork.errors import ProtocolError
 from warmfork.results import ErrorInfo, Verdict
 from warmfork.wire.frames import UnknownMessageType, UnsupportedVersion
 from warmfork.wire.headers import request_id_of
 from warmfork.wire.messages import encode_reply
+from warmfork.wire.replies import ErrorReply, ResultReply
 from warmfork_daemon.frontend import Frames
 from warmfork_daemon.logs import told
 

@@ -54,7 +54,7 @@ class Collected:
     dropped: int = 0
 
 
-def is_empty(work_fd: int, empty_bytes: int = -1) -> bool:
+def is_empty(work_fd: int, empty_bytes: int = 0) -> bool:
     """True when the directory has no entry at all; False, too, where it cannot be looked at for lack of descriptors.
 
     Args:
@@ -62,7 +62,7 @@ def is_empty(work_fd: int, empty_bytes: int = -1) -> bool:
         empty_bytes: the size that it has without an entry, for one of a tmpfs, where each entry adds to it (BOGO_DIRENT_SIZE in
             the kernel's mm/shmem.c): one question answers it, and every job's end waits for that.
     """
-    if empty_bytes >= 0:
+    if empty_bytes:
         return os.fstat(work_fd).st_size == empty_bytes
     try:
         with os.scandir(work_fd) as entries:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import zmq
-from warmfork.wire.replies import CancelReply
 
 from warmfork.curve import allow_ipv6, keep_checked
 from warmfork.errors import ConfigError
@@ -22,6 +21,7 @@ from warmfork.sockets import readable, receive_now, send_now
 from warmfork.wire import limits
 from warmfork.wire.frames import Frames
 from warmfork.wire.messages import encode_reply
+from warmfork.wire.replies import CancelReply
 from warmfork_daemon.access import TCP, TcpAccess
 from warmfork_daemon.connections import Connections
 from warmfork_daemon.outbox import Outbox, Sent
@@ -89,7 +89,7 @@ class Frontend:
         self._access = access
         self._sockets: list[zmq.Socket[Any]] = []
         self._activated: set[zmq.Socket[Any]] = set()
-        self._heard_turn = 0
+        self._heard_turns: dict[int, int] = {}
         self._peers: dict[tuple[int, bytes, str], Peer] = {}
         self._doorkeeper: Doorkeeper | None = None
         self.outbox = Outbox(reactor, self._transmit)
@@ -176,8 +176,8 @@ class Frontend:
 
     def _receive(self, index: int, socket: zmq.Socket[Any], over_tcp: bool) -> None:
         # To ask whether there is another message costs one that comes alone as much as to receive it.
-        rush = self._heard_turn == self._reactor.turns - 1
-        self._heard_turn = self._reactor.turns
+        rush = self._heard_turns.get(index) == self._reactor.turns - 1
+        self._heard_turns[index] = self._reactor.turns
         for _ in range(_MESSAGES_A_TURN if rush else 1):
             try:
                 frames = receive_now(socket)

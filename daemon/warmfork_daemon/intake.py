@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from warmfork.errors import RequestRefused
 from warmfork.wire.replies import ResultReply
 from warmfork.wire.requests import ExecuteRequest
-
-from warmfork.errors import RequestRefused
 from warmfork_daemon import estimate
 from warmfork_daemon.absence import AbsenceWatch
 from warmfork_daemon.clients import ClientWatch

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from warmfork.wire.requests import ExecuteRequest
-
 from warmfork.wire.records import PRIORITIES, TEMPLATE_DEFAULT
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.lifecycle import JOB, JobEvent, JobState, step
 

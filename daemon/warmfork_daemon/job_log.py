@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from warmfork.wire.replies import ResultReply
-
 from warmfork_daemon.job import Job
 from warmfork_daemon.logs import told
 

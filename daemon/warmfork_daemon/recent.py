@@ -13,10 +13,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from warmfork.wire.requests import ExecuteRequest
-
 from warmfork.wire import codec
 from warmfork.wire.frames import Frames
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.job import JobKey, Owner
 
 ENTRY_BYTES: Final = 512

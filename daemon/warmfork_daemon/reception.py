@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from warmfork.wire.replies import CancelReply, ErrorReply, HelloReply, Reply, StatusReply
-from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, ReloadRequest
-
 from warmfork.errors import ProtocolError, RequestRefused
 from warmfork.wire.headers import request_id_of
 from warmfork.wire.messages import decode_request
+from warmfork.wire.replies import CancelReply, ErrorReply, HelloReply, Reply, StatusReply
+from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, ReloadRequest
 from warmfork_daemon.answering import error_for
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import JobKey

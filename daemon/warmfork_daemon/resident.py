@@ -25,6 +25,7 @@ _IN_ORDER: Final = [
     *(b"VmData:", b"VmStk:", b"VmExe:", b"VmLib:"),
 ]
 """As the kernel writes them (task_mem in fs/proc/task_mmu.c): each with a number and its unit, three words."""
+_NOT_USED: Final = (b"VmPeak:", b"VmLck:", b"VmPin:", b"VmRSS:")
 
 
 class Resident(NamedTuple):
@@ -77,7 +78,7 @@ def open_status(pid: int) -> int:
 def read_resident(status_fd: int) -> Resident | None:
     """What the process of ``open_status`` has; None for one without memory: a zombie, or one whose first thread has ended.
 
-    Readable for a non-dumpable process, too. Raises OSError when it is gone.
+    Readable for a non-dumpable process, too. Raises OSError when it is gone, or the kernel does not tell what is needed.
     """
     data = os.pread(status_fd, _STATUS_BYTES, 0)
     words = data[data.find(b"\n" + _IN_ORDER[0]) :].split(None, 3 * len(_IN_ORDER))
@@ -90,6 +91,9 @@ def read_resident(status_fd: int) -> Resident | None:
         found = {name + b":": int(kib) for name, kib in _SIZES.findall(data)}
         if not found:
             return None
+        missing = [name.decode() for name in _IN_ORDER if name not in found and name not in _NOT_USED]
+        if missing:
+            raise OSError(f"this kernel does not tell {', '.join(missing)} of a process, so jobs could not be watched")
         _, size, _, _, peak, _, anonymous, of_files, shared, private, stack, code, libraries = (
             found.get(name, 0) for name in _IN_ORDER
         )

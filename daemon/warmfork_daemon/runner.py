@@ -125,17 +125,20 @@ class JobRunner:
         A short one has ended by now where its worker was given the daemon's processor, as kernels do that leave the other ones
         asleep. It then needs none of this, nor another turn of the loop.
         """
-        if worker.job is job:
-            self.on_channel(worker)
-        if worker.job is not job or worker.report is not None:
-            return
         try:
+            if worker.job is job:
+                self.on_channel(worker)
+            if worker.job is not job or worker.report is not None:
+                return
             timeout_s = min(job.timeout_s, max(0.001, job.deadline_left_s(job.dispatched_s)))
             left_s = max(0.0, job.dispatched_s + timeout_s - monotonic_s())
             worker.deadline = self._reactor.call_later(left_s, lambda: worker.kill(KillReason.TIMEOUT))
             self._sampler.begin()
-        except Exception:  # no memory for it: nothing may run without its limits
-            worker.kill()
+        except (
+            Exception
+        ):  # no memory for it: nothing may run without its limits, and a report that was read must be answered
+            if worker.job is job:
+                worker.kill()
             raise
 
     def _undo(self, worker: Worker, job: Job) -> None:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from warmfork.wire import control, limits
 from warmfork.wire.replies import ResultReply, StreamText
 from warmfork.wire.requests import ExecuteRequest
-
-from warmfork.wire import control, limits
 from warmfork_daemon.config import ALWAYS_REQUIRED, Config
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.guarding import guard_orders

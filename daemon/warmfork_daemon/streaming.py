@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from warmfork.wire.replies import OutputReply
-
 from warmfork.wire import limits
+from warmfork.wire.replies import OutputReply
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.output import BoundedOutput

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import zmq
-from warmfork.wire.replies import ResultReply
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.errors import ConfigError, EmbeddedStartFailed, GuardRefused, RequestRefused
 from warmfork.results import ErrorInfo
+from warmfork.wire.replies import ResultReply
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon import light
 from warmfork_daemon.access import access_now, load_access
 from warmfork_daemon.admission import admit

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 from operator import add, attrgetter
 from typing import Any, Final
 
-from warmfork.wire.replies import ResultReply
-
 from warmfork.results import PHASES, Phases
+from warmfork.wire.replies import ResultReply
 from warmfork_daemon.job import Job
 from warmfork_daemon.reactor import monotonic_s
 

@@ -67,7 +67,7 @@ class Worker:
     heap_bytes: int = 0
     baseline_rss_bytes: int = 0
     baseline_address_bytes: int = 0
-    empty_dir_bytes: int = -1
+    empty_dir_bytes: int = 0
     idle: Resident = Resident()  # noqa: RUF009
     job: Job | None = None
     kill_reason: KillReason | None = None
@@ -101,7 +101,8 @@ class Worker:
             slot_path: of its directories; empty where they are a tmpfs of their own.
         """
         self.slot_path = slot_path
-        self.empty_dir_bytes = -1 if slot_path else os.fstat(self.work_fd).st_size
+        # 0 where it does not count its entries, as a ramfs that stands in for a tmpfs: then they are looked for.
+        self.empty_dir_bytes = 0 if slot_path else os.fstat(self.work_fd).st_size
         if self.status_fd < 0:
             self.status_fd = open_status(self.pid)
             descriptors.refuse_reserved([self.status_fd])

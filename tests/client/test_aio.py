@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import zmq.asyncio
-from warmfork.wire.requests import HelloRequest
 
 from warmfork.aio import _AsyncLink
 from warmfork.errors import DaemonUnreachable
+from warmfork.wire.requests import HelloRequest
 
 
 async def _close_while_sending(address: str, *, cancelled: bool) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.results import Result
 from warmfork.retrying import Attempts
+from warmfork.wire.requests import ExecuteRequest
 
 ID = bytes(16)
 OK = Result("00", "ok")

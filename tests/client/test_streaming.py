@@ -7,11 +7,11 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warmfork.wire.replies import OutputReply, StreamText
 
 from warmfork.exchange import lost_result, text_of
 from warmfork.results import Result
 from warmfork.streaming import OutputFeed
+from warmfork.wire.replies import OutputReply, StreamText
 
 JOB = bytes(16)
 texts = st.text(alphabet="aé中😀\n", max_size=40).map(str.encode)

@@ -352,6 +352,22 @@ def test_a_rush_is_taken_many_at_a_time(desk: Desk) -> None:
     assert desk.reactor.turns - before < 160
 
 
+def test_a_rush_at_one_endpoint_slows_no_other(desk: Desk) -> None:
+    """Each endpoint's messages are taken many at a time, also while another has as many."""
+    desk.bind()
+    desk.bind("other")
+    dealers = [desk.dealer(), desk.dealer("other")]
+    for dealer in dealers:
+        dealer.send(b"first")
+    desk.until_came(2)
+    for _ in range(320):
+        for dealer in dealers:
+            dealer.send(b"x")
+    before = desk.reactor.turns
+    desk.until_came(642)
+    assert desk.reactor.turns - before < 160
+
+
 def test_a_flood_leaves_room_for_others(desk: Desk) -> None:
     """While one peer has sent thousands of messages, another's is served among them and not after them."""
     desk.bind()

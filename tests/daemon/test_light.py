@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.wire.control import Layer
 from warmfork.wire.records import PRIORITIES, TEMPLATE_DEFAULT, InputFile
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.config import load
 from warmfork_daemon.config.named import TEMPLATE_NAME
 from warmfork_daemon.frontend import Peer

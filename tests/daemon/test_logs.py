@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import ROOT
-from warmfork.wire.replies import ResultReply
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.results import ErrorInfo, Usage
+from warmfork.wire.replies import ResultReply
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon import logs
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job

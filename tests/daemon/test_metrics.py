@@ -11,10 +11,10 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support import ROOT
-from warmfork.wire.replies import ResultReply, SignedChart
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.results import PHASES, VERDICTS, Dropped, ErrorInfo, Phases, Usage
+from warmfork.wire.replies import ResultReply, SignedChart
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.metrics import registry_of

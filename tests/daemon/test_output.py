@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warmfork.wire.replies import StreamText
 
+from warmfork.wire.replies import StreamText
 from warmfork_daemon.output import BoundedOutput, DrainedPipe
 
 READ_BYTES = 256 * 1024

@@ -7,9 +7,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.results import PHASES, Phases
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.phases import phases_of

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from warmfork.wire.requests import ExecuteRequest
 
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.queue import JobQueue

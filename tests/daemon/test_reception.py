@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any, cast
 
 import pytest
-from warmfork.wire.replies import ErrorReply, Reply
-from warmfork.wire.requests import HelloRequest
 
 from warmfork.wire.messages import encode_request
+from warmfork.wire.replies import ErrorReply, Reply
+from warmfork.wire.requests import HelloRequest
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.reception import Reception, Services
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from warmfork.wire.replies import ResultReply, SignedChart, StreamText
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.redaction import MASK
 from warmfork.results import Dropped, ErrorInfo
 from warmfork.wire import limits
 from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
+from warmfork.wire.replies import ResultReply, SignedChart, StreamText
+from warmfork.wire.requests import ExecuteRequest
 from warmfork_daemon.output import BoundedOutput
 from warmfork_daemon.redacting import STREAM_BYTES_MAX, redact_error, redact_stream, redacted
 

@@ -88,6 +88,14 @@ def test_lines_in_any_order(name: bytes, order: str, tmp_path: Path) -> None:
     assert Resident(10 * kib, 20 * kib, 30 * kib, 70 * kib, (800 - 100 - 4 - 3 - 5) * kib, 800 * kib) == found
 
 
+def test_a_kernel_that_does_not_tell_is_no_kernel_to_watch_by(tmp_path: Path) -> None:
+    """What is missing is named, and never taken for nothing."""
+    status = tmp_path / "status"
+    status.write_bytes(b"Name:\tpython\nVmSize:\t 800 kB\nVmRSS:\t 60 kB\nVmData:\t 100 kB\n")
+    with status.open("rb") as file, pytest.raises(OSError, match="RssAnon"):
+        read_resident(file.fileno())
+
+
 def test_a_process_without_memory_and_one_that_is_gone() -> None:
     """A zombie has none; one that was reaped cannot be asked, by a descriptor from before neither."""
     child = subprocess.Popen(["true"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from warmfork.wire.replies import OutputReply
 from warmfork.wire.requests import ExecuteRequest
-
 from warmfork_daemon.frontend import Peer
 from warmfork_daemon.job import Job
 from warmfork_daemon.output import BoundedOutput

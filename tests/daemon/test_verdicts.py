@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warmfork.wire.replies import ResultReply
 
 from warmfork.results import VERDICTS, ErrorInfo
 from warmfork.wire import limits
 from warmfork.wire.jobs import JobReport, OutcomeWord
 from warmfork.wire.messages import decode_reply, encode_reply
+from warmfork.wire.replies import ResultReply
 from warmfork_daemon.verdicts import Judgement, judge_exit, judge_kill, judge_report, judge_template_loss
 from warmfork_daemon.worker import KillReason
 

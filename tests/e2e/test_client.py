@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from tests.support import Served, environment, wait_until
-from warmfork.wire.replies import ErrorReply
-from warmfork.wire.requests import HelloRequest
 
 from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, ReplyTimeout, RequestRefused
 from warmfork.embedding import EmbeddedDaemon
 from warmfork.wire.messages import encode_request
+from warmfork.wire.replies import ErrorReply
+from warmfork.wire.requests import HelloRequest
 
 
 @pytest.fixture(scope="module")

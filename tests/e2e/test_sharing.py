@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import zmq
 from tests.support import wait_until
-from warmfork.wire.replies import Reply, ResultReply
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork import AsyncClient, Client, RequestRefused, Result
 from warmfork.embedding import EmbeddedDaemon
 from warmfork.exchange import new_id
 from warmfork.link import Link
 from warmfork.wire.messages import encode_request
+from warmfork.wire.replies import Reply, ResultReply
+from warmfork.wire.requests import ExecuteRequest
 
 Daemon = Callable[..., EmbeddedDaemon]
 LONG = "import time\nprint('up', flush=True)\ntime.sleep(1.0)\nprint('done')\n"

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import zmq
 from tests.support import environment, wait_until
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, Result, cli, curve
 from warmfork.embedding import EmbeddedDaemon
 from warmfork.wire.messages import encode_request
+from warmfork.wire.requests import ExecuteRequest
 
 JOB = "ab" * 16
 VARIABLES = ("WARMFORK_SERVER_KEY", "WARMFORK_SERVER_KEY_FILE", "WARMFORK_CLIENT_KEY_FILE", "WARMFORK_KEY_FILE")

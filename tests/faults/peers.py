@@ -15,11 +15,11 @@ from typing import Any, Final
 import zmq
 from tests.faults.plan import ClientPlan, JobPlan
 from tests.faults.programs import MARK, Outcome, arguments_of, note_result, note_text
-from warmfork.wire.replies import OutputReply, ResultReply
 
 from warmfork.errors import WarmforkError
 from warmfork.exchange import build_request, result_from
 from warmfork.wire.messages import decode_reply, encode_request
+from warmfork.wire.replies import OutputReply, ResultReply
 
 _CALL_OPTIONAL: Final = (
     "variables", "files", "stdin", "timeout_s", "deadline_s", "memory_bytes", "policy", "template", "rc", "job_id",

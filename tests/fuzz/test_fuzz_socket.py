@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 import zmq
 from tests.support import Served, wait_until
-from warmfork.wire.replies import ErrorReply
-from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, StatusRequest
 
 from warmfork.wire import codec, limits, messages
 from warmfork.wire.messages import decode_reply
 from warmfork.wire.records import InputFile
+from warmfork.wire.replies import ErrorReply
+from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, StatusRequest
 
 # The greeting of ZMTP 3.1 (signature, version, mechanism NULL, as-server 0), and a READY command of a DEALER.
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)

@@ -13,6 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.mutation import FUZZ, announcing, mutated, plain, replaced
+
+from warmfork.errors import ProtocolError
+from warmfork.results import Dropped, ErrorInfo, Usage
+from warmfork.wire import codec, control, headers, jobs, limits, messages, reports, stream, values
+from warmfork.wire.names import check_file_name
+from warmfork.wire.records import InputFile, LibraryInfo, TemplateInfo
 from warmfork.wire.replies import (
     CancelReply,
     ErrorReply,
@@ -24,12 +30,6 @@ from warmfork.wire.replies import (
     StreamText,
 )
 from warmfork.wire.requests import CancelRequest, ExecuteRequest, HelloRequest, Request, StatusRequest
-
-from warmfork.errors import ProtocolError
-from warmfork.results import Dropped, ErrorInfo, Usage
-from warmfork.wire import codec, control, headers, jobs, limits, messages, reports, stream, values
-from warmfork.wire.names import check_file_name
-from warmfork.wire.records import InputFile, LibraryInfo, TemplateInfo
 from warmfork.wire.signature import chart_is_authentic, sign_chart
 
 Frames = Sequence[bytes | memoryview]

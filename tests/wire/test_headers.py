@@ -10,12 +10,12 @@ import msgpack
 import msgspec
 import pytest
 from tests.support import run_alone
-from warmfork.wire.replies import ResultReply, StatusReply
-from warmfork.wire.requests import ExecuteRequest
 
 from warmfork.errors import ProtocolError
 from warmfork.wire import headers, limits
 from warmfork.wire.messages import decode_reply, decode_request, encode_reply, encode_request
+from warmfork.wire.replies import ResultReply, StatusReply
+from warmfork.wire.requests import ExecuteRequest
 
 ID = bytes(range(16))
 

@@ -21,7 +21,7 @@ def read_order(channel: int) -> jobs.JobOrder | None:
 
 
 def send_report(channel: int, report: jobs.JobReport) -> None:
-    """Send the report whole. What cannot be sent is not reported; the daemon then says ``crashed``."""
+    """Send the report whole. What is too large, or cannot be sent, makes the daemon say ``crashed``."""
     frames = jobs.encode_report(report)
     pending = [stream.prefix_of(frames), *frames]
     left = sum(map(len, pending))

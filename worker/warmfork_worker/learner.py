@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -72,6 +71,7 @@ class Learner:
     Args:
         before: called first in the one that looks.
         lesson: what the other does.
+        not_for_pupil: descriptors of the template's that it closes first of all.
 
     Attributes:
         fd: readable when there is something to ``read``.
@@ -79,7 +79,7 @@ class Learner:
     Raises OSError where they cannot be had.
     """
 
-    def __init__(self, before: Callable[[], None], lesson: Lesson) -> None:
+    def __init__(self, before: Callable[[], None], lesson: Lesson, not_for_pupil: Sequence[int] = ()) -> None:
         self._told = bytearray()
         self._pids: list[int] = []
         self.fd, telling = os.pipe()
@@ -89,9 +89,10 @@ class Learner:
             only_for_children += [ours, theirs]
             first = Steps()
             calls.die_with_parent(first)
-            calls.set_dumpable(True, first)  # nothing of a job, and no secret, has ever been in this process
-            for end in (telling, ours):  # or nobody would see the other close it
-                first.add("close", end)
+            for fd in (telling, ours, *not_for_pupil):  # the first two, or nobody would see the other close it
+                first.add("close", fd)
+            # So that the other may look. No job has ever been in this process, and its way to the daemon is closed.
+            calls.set_dumpable(True, first)
             only_for_children += lesson.arrange(first)
             self._fork(lambda: _be_pupil(lesson, theirs, first))
             pupil = self._pids[0]
@@ -177,14 +178,22 @@ def _pages_met(pupil: int, link: int) -> tuple[array.array[int], array.array[int
         if not os.read(link, 1):
             raise ChildProcessError("the pupil ended before it had done its work")
         fd = proc.open_of_child(pupil, "pagemap") if fd < 0 else fd  # which it has become dumpable for
-        looks.append(_look(fd, places, page_bytes))
+        looks.append([_entries(fd, first, last, page_bytes) for first, last, _ in places])
         os.write(link, _STEP)
-    (_, there_before), (written, there) = looks
-    starts = [first for first, _, _ in places]
-    pieces: dict[tuple[int, int], int] = {}  # by mapping, for what is mapped together does not reach into the next one
-    for page in sorted(there - there_before - written):
-        pieces.setdefault((bisect_right(starts, page), page // _AROUND_BYTES), page)
-    return _ranges(sorted(written), page_bytes), _ranges(pieces.values(), page_bytes)
+    written: list[int] = []
+    mapped: list[int] = []
+    for (first, _, writable), entries_before, entries in zip(places, *looks, strict=True):
+        piece = -1
+        for index, entry in enumerate(entries):
+            if not entry & _PRESENT:
+                continue
+            page = first + index * page_bytes
+            if writable and entry & _EXCLUSIVE and not entry & _OF_FILE:
+                written.append(page)
+            elif not entries_before[index] & _PRESENT and page // _AROUND_BYTES != piece:
+                piece = page // _AROUND_BYTES
+                mapped.append(page)
+    return _ranges(written, page_bytes), _ranges(mapped, page_bytes)
 
 
 def _places() -> list[tuple[int, int, bool]]:
@@ -198,20 +207,10 @@ def _places() -> list[tuple[int, int, bool]]:
     return places
 
 
-def _look(fd: int, places: Sequence[tuple[int, int, bool]], page_bytes: int) -> tuple[set[int], set[int]]:
-    """Addresses of the pages in ``places`` that are a process's own, and of all that it has, by its pagemap."""
-    own: set[int] = set()
-    there: set[int] = set()
-    for first, last, writable in places:
-        count = (last - first) // page_bytes
-        entries = array.array("Q", os.pread(fd, count * _WORD_BYTES, first // page_bytes * _WORD_BYTES))
-        for place, entry in enumerate(entries):
-            if entry & _PRESENT:
-                page = first + place * page_bytes
-                there.add(page)
-                if writable and entry & _EXCLUSIVE and not entry & _OF_FILE:
-                    own.add(page)
-    return own, there
+def _entries(fd: int, first: int, last: int, page_bytes: int) -> array.array[int]:
+    """What a process's pagemap has of each page from ``first`` to ``last``."""
+    count = (last - first) // page_bytes
+    return array.array("Q", os.pread(fd, count * _WORD_BYTES, first // page_bytes * _WORD_BYTES))
 
 
 def _ranges(pages: Iterable[int], page_bytes: int) -> array.array[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -45,15 +45,15 @@ class Lessons:
         if "matplotlib.figure" in sys.modules:
             self._left.append(CHART)
 
-    def begin(self, before: Callable[[], None]) -> Learner | None:
+    def begin(self, before: Callable[[], None], not_for_pupil: Sequence[int]) -> Learner | None:
         """Have children do the next lesson; None where none is left.
 
         Args:
-            before: called in the child that looks.
+            before, not_for_pupil: see ``Learner``.
         """
         while self._left:
             try:
-                return Learner(before, self._left[0])
+                return Learner(before, self._left[0], not_for_pupil)
             except OSError as problem:  # no child to be had: faults come one by one
                 self._why_not = f"no child to learn by: {problem}"
                 del self._left[0]
@@ -75,7 +75,10 @@ class Lessons:
     @property
     def measure(self) -> control.Measure:
         """What came of it."""
-        return control.Measure("pages", self._bytes, self._why_not or f"{self._bytes / MIB:.1f} MiB")
+        if not self._bytes:
+            return control.Measure("pages", 0, self._why_not or "there is nothing that every worker meets at one place")
+        also = f"; not all: {self._why_not}" if self._why_not else ""
+        return control.Measure("pages", self._bytes, f"{self._bytes / MIB:.1f} MiB{also}")
 
 
 def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:
@@ -84,9 +87,13 @@ def job_lesson(setup: WorkerSetup, slot: Slot) -> Lesson:
 
     def arrange(first: Steps) -> list[int]:
         nonlocal reading
-        reading, writing = os.pipe()
-        os.write(writing, order_for(b"print(1 + 1)"))
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            reading, writing = os.pipe()
+        except OSError:
+            os.close(nothing)
+            raise
+        os.write(writing, order_for(b"print(1 + 1)"))
         for fd in range(_STANDARD_FDS_MAX + 1):
             first.add("dup3", nothing, fd, 0)
         return [reading, writing, nothing]

@@ -57,8 +57,8 @@ def settle_for_code(guard: Guard, work_dir: str, temp_dir: str) -> None:
 def dry_run(guard: Guard, slot: Slot) -> None:
     """While the worker waits: what any job touches, touched.
 
-    Every page that parent and child share costs microseconds at its first write; a dry run pays for those that each
-    job would meet between dispatch and report.
+    Every page that parent and child share costs microseconds at its first write, and code that has not run in a process yet
+    is slower the first time, wherever its pages are: a dry run pays for what each job would meet between dispatch and report.
     """
     guard.touch()
     lower(resource.RLIMIT_CORE, 0, 0)  # what it is already

@@ -259,7 +259,7 @@ class Template:
 
     def _begin_lesson(self, lessons: Lessons, settled: control.Settled) -> None:
         """Learn the next. Only after the last is it settled: the workers to come are to have it all."""
-        self._learner = lessons.begin(self._close_inherited)
+        self._learner = lessons.begin(self._close_inherited, self._own_fds())
         if self._learner is None:
             self._send(replace(settled, measures=(*settled.measures, lessons.measure)))
         else:
@@ -334,6 +334,11 @@ class Template:
         for sibling in self._children.living:
             if sibling.pidfd is not None:
                 os.close(sibling.pidfd)
+
+    def _own_fds(self) -> list[int]:
+        """What ``_close_inherited`` closes, by number."""
+        pidfds = [sibling.pidfd for sibling in self._children.living]
+        return [self._link.fileno(), *(fd for fd in pidfds if fd is not None)]
 
     def _release(self, worker_id: int) -> None:
         child = self._children.forget(worker_id)

@@ -51,8 +51,8 @@ class PoolSettings:
         "Let native code fork workers and make the system calls of their guard; auto: where it was built at installation."
     )
     hot_pages: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
-        "Let workers copy in bulk what any job writes to, while they wait, and what drawing writes to, once code is seen to"
-        " draw; auto: where the kernel can (Linux 6.14)."
+        "Let workers copy and map in bulk what any job meets, while they wait, and copy what drawing writes to, once code is"
+        " seen to draw; auto: where the kernel can (Linux 6.14)."
     )
     chart_shortcuts: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Let matplotlib lay out a text and find ticks once where it would do so several times, and compress charts that"
