@@ -121,7 +121,7 @@ def test_a_job_that_lasts_gets_its_deadline_and_its_watch(bench: Bench, kills: l
     assert bench.worker.deadline is not None
     assert abs(bench.worker.deadline.due_s - (bench.job.dispatched_s + 50.0)) < 0.001
     assert bench.runner._sampler._timer is not None
-    bench.worker.deadline.callback()  # type: ignore[misc]  # it is armed
+    bench.worker.deadline.callback()
     assert [KillReason.TIMEOUT] == kills
 
 
