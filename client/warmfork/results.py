@@ -151,8 +151,7 @@ _NO_USAGE: Final = Usage()
 _NOTHING_DROPPED: Final = Dropped()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The one answer to one ``execute``.
 
     Attributes:
@@ -178,7 +177,7 @@ class Result:
     stderr: str = ""
     error: ErrorInfo | None = None
     charts: tuple[Chart, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=lambda: _NO_FILES, repr=False)
+    files: Mapping[str, bytes] = _NO_FILES
     usage: Usage = _NO_USAGE
     dropped: Dropped = _NOTHING_DROPPED
     exit_code: int | None = None
@@ -187,6 +186,11 @@ class Result:
     policy: str = ""
     guarded: bool = True
     queue_length: int | None = None
+
+    def __repr__(self) -> str:
+        """All but the bytes of files."""
+        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "files"]
+        return f"Result({', '.join(shown)}, files={sorted(self.files)!r})"
 
     @property
     def ok(self) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict, cast
+
+from msgspec import structs
 
 from warmfork.results import Result
 from warmfork.wire.records import STREAM_NAMES, StreamName
@@ -95,7 +96,7 @@ class OutputFeed:
             return result
         told = {name: "".join(stream.text) for name, stream in self._streams.items()}
         if result.verdict == "lost" and not result.stdout and not result.stderr:
-            return dataclasses.replace(result, stdout=told["stdout"], stderr=told["stderr"])
+            return structs.replace(result, stdout=told["stdout"], stderr=told["stderr"])
         for name, whole in (("stdout", result.stdout), ("stderr", result.stderr)):
             if whole.startswith(told[name]):
                 self._tell(name, self._streams[name], whole[len(told[name]) :])

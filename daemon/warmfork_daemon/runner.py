@@ -33,6 +33,7 @@ from warmfork_daemon.worker import KillReason, Worker
 log = logging.getLogger("warmfork.runner")
 
 _READ_BYTES: Final = 120 * limits.KIB  # less than what malloc(3) maps by itself, and unmaps again, for each report
+_NOTHING: Final = Collected()
 _STATUS_WAIT_S: Final = 2.0
 _KILLED_S: Final = 0.5
 _REPORT_OVERHEAD_BYTES: Final = limits.HEADER_BYTES_MAX
@@ -377,7 +378,7 @@ class JobRunner:
     def _collect(self, worker: Worker, job: Job, report: jobs.JobReport | None) -> Collected:
         bounds = self._config.limits
         if worker.work_fd < 0 or worker.left_nothing:
-            return Collected()
+            return _NOTHING
         rendered = sum(len(chart.data) for chart in report.charts if chart.data is not None) if report else 0
         try:
             return collector.collect(

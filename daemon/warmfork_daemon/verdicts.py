@@ -32,10 +32,13 @@ class Judgement:
     retry_safe: bool | None = None
 
 
+_OK: Final = Judgement("ok")
+
+
 def judge_report(report: JobReport, memory_bytes: int) -> Judgement:
     """The verdict for a job that reported."""
     if report.outcome == "ok":
-        return Judgement("ok", None, report.exit_code)
+        return _OK if report.exit_code is None else Judgement("ok", None, report.exit_code)
     error = report.error or ErrorInfo("UnknownError", "the job failed without saying why")
     told = (error.message or error.type)[:_TOLD_CHARS_MAX]
     if report.outcome == "memory_limit":

@@ -405,7 +405,7 @@ def test_json_has_everything_but_the_bytes(client: type[FakeClient], capsys: pyt
     captured = capsys.readouterr()
     assert ("", True) == (captured.err, captured.out.isascii())
     told = json.loads(captured.out)
-    assert set(Result.__dataclass_fields__) | {"ok"} == set(told)
+    assert set(Result.__struct_fields__) | {"ok"} == set(told)
     assert "o\x1b\u4e2d\ud800" == told["stdout"]
     assert {"type": "ValueError", "message": "no", "line": 3, "traceback": "trace"} == told["error"]
     assert [("chart-1.png", "T", len(PNG))] == [(c["path"], c["title"], c["size_bytes"]) for c in told["charts"]]

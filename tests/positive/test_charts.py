@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 from PIL import Image
 from tests.positive.same import differences
 
@@ -50,5 +50,5 @@ def test_a_difference_is_noticed(guarded: Client) -> None:
     assert [] == differences(one, one)
     found = " ".join(differences(one, two))
     assert all(part in found for part in ("title of chart 0", "chart 0 (a, image/png) differs", "the file g is new"))
-    assert ["1 charts became 0"] == differences(one, dataclasses.replace(one, charts=()))
-    assert ["stderr: '' became 'x'"] == differences(one, dataclasses.replace(one, stderr="x"))
+    assert ["1 charts became 0"] == differences(one, structs.replace(one, charts=()))
+    assert ["stderr: '' became 'x'"] == differences(one, structs.replace(one, stderr="x"))

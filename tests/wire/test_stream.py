@@ -71,6 +71,13 @@ def test_any_report_decodes_or_raises_protocol_error(frames: list[bytes]) -> Non
             decode(frames)
 
 
+@given(st.lists(st.floats(allow_nan=False), min_size=4, max_size=4))
+def test_the_plain_report_is_one_like_any_other(times_s: list[float]) -> None:
+    """What has a short way of its own is byte for byte what the long way gives."""
+    report = jobs.JobReport("ok", times_s=tuple(times_s))
+    assert [jobs._pack_report(jobs._report_header(report, []))] == jobs.encode_report(report)
+
+
 def test_a_report_comes_back() -> None:
     """A report decodes to what was encoded, rendered charts and saved files alike."""
     report = jobs.JobReport(

@@ -33,6 +33,7 @@ from warmfork.wire.templates import decode_template, encode_template
 _V: Final = limits.PROTOCOL_VERSION
 _STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
 _NO_TEXT: Final = StreamText()
+_CODE_ALONE: Final = [{"kind": "code"}]
 
 
 def encode_request(request: Request) -> list[bytes | memoryview]:
@@ -110,7 +111,9 @@ def _carried(rc: Mapping[str, Any]) -> dict[str, Any]:
 def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
     single: dict[str, bytes | memoryview] = {}
     files: dict[str, InputFile] = {}
-    for info, data in zip(header.parts, frames[1:], strict=True):
+    if header.parts == _CODE_ALONE:
+        single["code"] = frames[1]
+    for info, data in zip(header.parts, frames[1:], strict=True) if not single else ():
         kind = kind_of(info)
         if kind in ("code", "variables", "stdin"):
             if kind in single:
@@ -129,7 +132,7 @@ def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
         raise ProtocolError(f"{len(files)} files where at most {limits.FILES_MAX} are allowed")
     if header.rc:
         codec.check_plain(header.rc)
-    if len(set(header.formats)) != len(header.formats):
+    if len(header.formats) > 1 and len(set(header.formats)) != len(header.formats):
         raise ProtocolError("a format is named twice")
     return ExecuteRequest(
         header.id,
