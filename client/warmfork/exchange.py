@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from warmfork.errors import ProtocolError, RequestRefused, SignatureError
-from warmfork.results import Chart, ErrorInfo, Result
+from warmfork.results import NO_FILES, Chart, ErrorInfo, Result
 from warmfork.wire import limits
 from warmfork.wire.names import check_file_name
 from warmfork.wire.records import FORMATS, PRIORITIES, InputFile
@@ -153,11 +153,13 @@ def result_from(reply: Reply, job_id: bytes, key: bytes) -> Result:
     check_reply(reply)
     if not isinstance(reply, ResultReply):
         raise ProtocolError(f"a {type(reply).__name__} came where a result is expected")
-    charts = tuple([_verified(chart, index, job_id, key) for index, chart in enumerate(reply.charts)])
-    files = {file.name: bytes(file.data) for file in reply.files}
-    for chart in charts:
-        if chart.file_name is not None:
-            files[chart.file_name] = chart.data
+    charts: tuple[Chart, ...] = ()
+    files: Mapping[str, bytes] = NO_FILES
+    if reply.charts or reply.files:
+        charts = tuple([_verified(chart, index, job_id, key) for index, chart in enumerate(reply.charts)])
+        collected = {file.name: bytes(file.data) for file in reply.files}
+        saved = {chart.file_name: chart.data for chart in charts if chart.file_name is not None}
+        files = MappingProxyType(collected | saved)
     return Result(
         job_id=job_id.hex(),
         verdict=reply.verdict,
@@ -165,7 +167,7 @@ def result_from(reply: Reply, job_id: bytes, key: bytes) -> Result:
         stderr=text_of(reply.stderr),
         error=reply.error,
         charts=charts,
-        files=MappingProxyType(files),
+        files=files,
         usage=reply.usage,
         dropped=reply.dropped,
         exit_code=reply.exit_code,

@@ -39,9 +39,9 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
     "lost",
 )
 
-__all__ = ["PHASES", "VERDICTS", "Chart", "Dropped", "ErrorInfo", "Phases", "Result", "Usage", "Verdict"]
+__all__ = ["NO_FILES", "PHASES", "VERDICTS", "Chart", "Dropped", "ErrorInfo", "Phases", "Result", "Usage", "Verdict"]
 
-_NO_FILES: Final[Mapping[str, bytes]] = MappingProxyType({})
+NO_FILES: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Result(Struct, frozen=True):
     stderr: str = ""
     error: ErrorInfo | None = None
     charts: tuple[Chart, ...] = ()
-    files: Mapping[str, bytes] = _NO_FILES
+    files: Mapping[str, bytes] = NO_FILES
     usage: Usage = _NO_USAGE
     dropped: Dropped = _NOTHING_DROPPED
     exit_code: int | None = None

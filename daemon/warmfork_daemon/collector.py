@@ -35,7 +35,8 @@ _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC 
 _READ_BYTES: Final = limits.MIB
 
 _SIGNATURES_BYTES: Final = 64 * limits.CHARTS_MAX
-assert REPORT_HEADER_BYTES_MAX + NAMES_BYTES_MAX + _SIGNATURES_BYTES + 4 * limits.KIB <= limits.HEADER_BYTES_MAX, (
+_OTHER_BYTES: Final = 2 * limits.INLINE_BYTES_MAX + 4 * limits.KIB
+assert REPORT_HEADER_BYTES_MAX + NAMES_BYTES_MAX + _SIGNATURES_BYTES + _OTHER_BYTES <= limits.HEADER_BYTES_MAX, (
     "a reply's header takes the report's texts, the names of the files and the signatures"
 )
 

@@ -137,8 +137,9 @@ class RecentResults:
             recent.frames, recent.bytes = None, ENTRY_BYTES
             share.bytes -= let_go
             self.bytes -= let_go
-        for owner in [name for name, forgot_s in self._forgot_s.items() if forgot_s <= now_s - self._age_s_max]:
-            del self._forgot_s[owner]
+        if self._forgot_s:
+            for owner in [name for name, forgot_s in self._forgot_s.items() if forgot_s <= now_s - self._age_s_max]:
+                del self._forgot_s[owner]
 
     def forget(self, key: JobKey) -> None:
         """As if there had been no such job."""

@@ -90,7 +90,6 @@ class JobRunner:
         Raises what kept the job from being written down or sent, ProtocolError or OSError say; it did not run, and the
         worker is of no more use.
         """
-        worker.cpu_at_dispatch_s = worker.read_cpu_s()
         frames = jobs.encode_order(self._order(worker, job), headers.pack)
         job.advance(JobEvent.DISPATCHED)
         job.dispatched_s = monotonic_s()

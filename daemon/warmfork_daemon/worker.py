@@ -106,6 +106,7 @@ class Worker:
         if self.status_fd < 0:
             self.status_fd = open_status(self.pid)
             descriptors.refuse_reserved([self.status_fd])
+        self.cpu_at_dispatch_s = self.read_cpu_s()  # it waits from now on, and uses none
         idle = read_resident(self.status_fd)
         if idle is None:
             raise ProcessLookupError(f"process {self.pid} has no memory any more")

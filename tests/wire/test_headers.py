@@ -127,8 +127,8 @@ def test_settings_that_are_not_plain_are_not_sent(value: object) -> None:
 
 def test_nothing_stands_for_what_is_at_its_default() -> None:
     """A header tells what differs: a trivial job and its result are a hundred bytes or so."""
-    (header, _) = encode_request(ExecuteRequest(ID, b"1"))
-    assert {"type", "v", "id", "parts", "formats", "sent_s_ago"} >= set(msgpack.unpackb(header))
+    (header,) = encode_request(ExecuteRequest(ID, b"1"))
+    assert {"type", "v", "id", "code", "formats", "sent_s_ago"} >= set(msgpack.unpackb(header))
     (header,) = encode_reply(ResultReply(ID, "ok"))
     assert {"type", "v", "id", "verdict", "usage"} >= set(msgpack.unpackb(header))
     (header,) = encode_reply(StatusReply(ID, {}))

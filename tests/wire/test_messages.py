@@ -283,3 +283,50 @@ def test_phases_that_are_none(told: object) -> None:
     header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [], "usage": {"phases": told}}
     with pytest.raises(ProtocolError, match="phases"):
         decode_reply([codec.pack(header)])
+
+
+@pytest.mark.parametrize(("size", "frames"), [(0, 1), (1, 1), (4_096, 1), (4_097, 2), (100_000, 2)])
+def test_what_is_short_stands_in_the_header(size: int, frames: int) -> None:
+    """Code and output take a frame of their own from 4 KiB on, and come back the same either way."""
+    text = b"x" * size
+    asked = encode_request(from_client.ExecuteRequest(bytes(16), text))
+    assert frames == len(asked)
+    request = decode_request(asked)
+    assert isinstance(request, from_client.ExecuteRequest)
+    assert text == request.code
+    told = encode_reply(from_daemon.ResultReply(bytes(16), "ok", from_daemon.StreamText(text)))
+    assert frames == len(told)
+    reply = decode_reply(told)
+    assert isinstance(reply, from_daemon.ResultReply)
+    assert (text, b"", 0) == (reply.stdout.head, reply.stdout.tail, reply.stdout.dropped)
+
+
+def test_short_output_that_was_cut_keeps_its_parts() -> None:
+    """How many bytes fell out is told with the part."""
+    cut = from_daemon.StreamText(b"a", b"z", 7)
+    reply = decode_reply(encode_reply(from_daemon.ResultReply(bytes(16), "ok", cut, cut)))
+    assert isinstance(reply, from_daemon.ResultReply)
+    assert (cut, cut) == (reply.stdout, reply.stderr)
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts", "refusal"),
+    [
+        ({}, [], "has no part 'code'"),
+        ({"code": b"1"}, ["code"], "as a part as well"),
+        ({"code": b"1" * 4_097}, [], "code"),
+        ({"code": "1"}, [], "code"),
+    ],
+)
+def test_code_comes_once(fields: dict[str, Any], parts: list[str], refusal: str) -> None:
+    """In the header or as a part, within the bound of each."""
+    header = {"v": 1, "type": "execute", "id": bytes(16), "parts": [{"kind": kind} for kind in parts], **fields}
+    with pytest.raises(ProtocolError, match=refusal):
+        decode_request([codec.pack(header), *[b"2"] * len(parts)])
+
+
+def test_output_comes_once() -> None:
+    """In the header or as a part."""
+    header = {"v": 1, "type": "result", "id": bytes(16), "verdict": "ok", "parts": [{"kind": "stdout"}], "stdout": b"1"}
+    with pytest.raises(ProtocolError, match="as a part as well"):
+        decode_reply([codec.pack(header), b"2"])

@@ -76,9 +76,14 @@ class AskCancel(Addressed, tag="cancel", frozen=True):
     job_id: JobId
 
 
+Inline = Annotated[bytes, Meta(max_length=limits.INLINE_BYTES_MAX)]
+"""What is short enough to need no part of its own."""
+
+
 class Execute(Addressed, tag="execute", frozen=True):
     """Request: a job; see ``requests.ExecuteRequest``."""
 
+    code: Inline | None = None
     timeout_s: TimeLimit | None = None
     deadline_s: TimeLimit | None = None
     memory_bytes: Annotated[int, Meta(ge=1, le=limits.MEMORY_BYTES_MAX)] | None = None
@@ -162,6 +167,8 @@ class TellResult(Addressed, tag="result", frozen=True):
     """Reply to ``execute``; see ``replies.ResultReply``."""
 
     verdict: Verdict
+    stdout: Inline = b""
+    stderr: Inline = b""
     error: ErrorBody | None = None
     usage: Usage = Usage()
     dropped: DroppedBody = NOTHING_DROPPED

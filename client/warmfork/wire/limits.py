@@ -28,6 +28,9 @@ TITLE_CHARS_MAX: Final = 500
 TENANT_CHARS_MAX: Final = 64
 INSTANCE_CHARS_MAX: Final = 64
 
+INLINE_BYTES_MAX: Final = 4 * KIB
+"""Code and output of at most so much stand in the header: a frame of its own costs both ends more than these bytes do."""
+
 CODE_BYTES_MAX: Final = 16 * MIB
 TIMEOUT_S_MAX: Final = 86_400.0
 MEMORY_BYTES_MAX: Final = 1 << 46

@@ -33,7 +33,6 @@ from warmfork.wire.templates import decode_template, encode_template
 _V: Final = limits.PROTOCOL_VERSION
 _STREAM_PARTS: Final = frozenset(("stdout", "stdout_tail", "stderr", "stderr_tail"))
 _NO_TEXT: Final = StreamText()
-_CODE_ALONE: Final = [{"kind": "code"}]
 
 
 def encode_request(request: Request) -> list[bytes | memoryview]:
@@ -67,8 +66,12 @@ def decode_request(frames: Frames) -> Request:
 
 
 def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
-    parts: list[dict[str, Any]] = [{"kind": "code"}]
-    data = [request.code]
+    parts: list[dict[str, Any]] = []
+    data: list[bytes | memoryview] = []
+    short = len(request.code) <= limits.INLINE_BYTES_MAX
+    if not short:
+        parts.append({"kind": "code"})
+        data.append(request.code)
     if request.variables is not None:
         parts.append({"kind": "variables"})
         data.append(request.variables)
@@ -82,6 +85,7 @@ def _encode_execute(request: ExecuteRequest) -> list[bytes | memoryview]:
         v=_V,
         parts=parts,
         id=request.id,
+        code=bytes(request.code) if short else None,
         timeout_s=request.timeout_s,
         deadline_s=request.deadline_s,
         memory_bytes=request.memory_bytes,
@@ -111,9 +115,7 @@ def _carried(rc: Mapping[str, Any]) -> dict[str, Any]:
 def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
     single: dict[str, bytes | memoryview] = {}
     files: dict[str, InputFile] = {}
-    if header.parts == _CODE_ALONE:
-        single["code"] = frames[1]
-    for info, data in zip(header.parts, frames[1:], strict=True) if not single else ():
+    for info, data in zip(header.parts, frames[1:], strict=True) if header.parts else ():
         kind = kind_of(info)
         if kind in ("code", "variables", "stdin"):
             if kind in single:
@@ -124,10 +126,13 @@ def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
             if file.name in files:
                 raise ProtocolError(f"the file {file.name!r} comes twice")
             files[file.name] = file
-    if "code" not in single:
-        raise ProtocolError("an execute request has no part 'code'")
-    if len(single["code"]) > limits.CODE_BYTES_MAX:
-        raise ProtocolError(f"code of {len(single['code'])} bytes where at most {limits.CODE_BYTES_MAX} are allowed")
+    code = single.get("code", header.code)
+    if code is None:
+        raise ProtocolError("an execute request has no part 'code', and none in its header")
+    if header.code is not None and "code" in single:
+        raise ProtocolError("code stands in the header and comes as a part as well")
+    if len(code) > limits.CODE_BYTES_MAX:
+        raise ProtocolError(f"code of {len(code)} bytes where at most {limits.CODE_BYTES_MAX} are allowed")
     if len(files) > limits.FILES_MAX:
         raise ProtocolError(f"{len(files)} files where at most {limits.FILES_MAX} are allowed")
     if header.rc:
@@ -136,7 +141,7 @@ def _decode_execute(header: headers.Execute, frames: Frames) -> ExecuteRequest:
         raise ProtocolError("a format is named twice")
     return ExecuteRequest(
         header.id,
-        single["code"],
+        code,
         single.get("variables"),
         single.get("stdin"),
         tuple(files.values()),
@@ -227,8 +232,11 @@ def _decode_output(header: headers.TellOutput, frames: Frames) -> OutputReply:
 def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
     parts: list[dict[str, Any]] = []
     data: list[bytes | memoryview] = []
+    short = {"stdout": b"", "stderr": b""}
     for kind, stream in (("stdout", reply.stdout), ("stderr", reply.stderr)):
-        if stream.head or stream.dropped:  # each frame costs both ends tens of microseconds
+        if not (stream.dropped or stream.tail or len(stream.head) > limits.INLINE_BYTES_MAX):
+            short[kind] = stream.head
+        elif stream.head or stream.dropped:
             parts.append({"kind": kind, "dropped": stream.dropped})
             data.append(stream.head)
         if stream.tail:
@@ -257,6 +265,8 @@ def _encode_result(reply: ResultReply) -> list[bytes | memoryview]:
         parts=parts,
         id=reply.id,
         verdict=reply.verdict,
+        stdout=short["stdout"],
+        stderr=short["stderr"],
         error=None if error is None else headers.ErrorBody(error.type, error.message, error.line, error.traceback),
         usage=reply.usage,
         dropped=headers.DroppedBody(dropped.charts, dropped.files)
@@ -276,7 +286,7 @@ def _decode_result(header: headers.TellResult, frames: Frames) -> ResultReply:
     streams: dict[str, tuple[dict[str, Any], bytes | memoryview]] = {}
     charts: list[SignedChart] = []
     files: list[InputFile] = []
-    for info, data in zip(header.parts, frames[1:], strict=True):
+    for info, data in zip(header.parts, frames[1:], strict=True) if header.parts else ():
         kind = kind_of(info)
         if kind in _STREAM_PARTS:
             streams[kind] = (info, data)
@@ -284,8 +294,8 @@ def _decode_result(header: headers.TellResult, frames: Frames) -> ResultReply:
             charts.append(_decode_chart(info, data))
         elif kind == "file":
             files.append(_decode_file(info, data))
-    stdout = _decode_stream(streams, "stdout", "stdout_tail")
-    stderr = _decode_stream(streams, "stderr", "stderr_tail")
+    stdout = _decode_stream(header.stdout, streams, "stdout", "stdout_tail")
+    stderr = _decode_stream(header.stderr, streams, "stderr", "stderr_tail")
     return ResultReply(
         header.id,
         header.verdict,
@@ -311,10 +321,12 @@ def error_from(body: headers.ErrorBody | None) -> ErrorInfo | None:
 
 
 def _decode_stream(
-    streams: Mapping[str, tuple[dict[str, Any], bytes | memoryview]], head_kind: str, tail_kind: str
+    short: bytes, streams: Mapping[str, tuple[dict[str, Any], bytes | memoryview]], head_kind: str, tail_kind: str
 ) -> StreamText:
     if head_kind not in streams:
-        return _NO_TEXT
+        return StreamText(short) if short else _NO_TEXT
+    if short:
+        raise ProtocolError(f"{head_kind} stands in the header and comes as a part as well")
     info, head = streams[head_kind]
     tail = streams[tail_kind][1] if tail_kind in streams else b""
     return StreamText(bytes(head), bytes(tail), about(info, headers.StreamInfo).dropped)
