@@ -228,6 +228,20 @@ print(in_kib("AnonHugePages") < 8 << 10, in_kib("ShmemPmdMapped") >= 48 << 10, i
     assert "True True True False\nTrue True 0\n" == out
 
 
+def test_small_pages_lie_on_huge_ones_of_the_file() -> None:
+    """A fork copies, and an exit takes down, the entries of one huge page in one go: all but the odd piece lies on such."""
+    out = run("""
+import numpy
+report = Heap(wanted=True).move(compare=True)
+print(report.moved_bytes >> 20, report.digests[0] == report.digests[1], report.detail)
+""")
+    told = re.fullmatch(r"(\d+) True \d+ MiB in \d+ pieces(?:, (\d+) MiB of it on huge pages)?\n", out)
+    assert told is not None, out
+    if told[2] is None:
+        pytest.skip("this kernel makes no pages of a file huge (MADV_COLLAPSE, Linux 6.1), or has none")
+    assert int(told[2]) >= int(told[1]) - 2
+
+
 def test_a_write_to_a_huge_page_is_the_childs_own() -> None:
     """It copies one small page; the parent, another child and the pages around it see nothing of it."""
     out = run(f"""{HUGE}

@@ -69,6 +69,7 @@ enum {
     HUGE_RANGES_MAX = 64,      /* in a window; a huge page has 512 pages or more, so fewer fit */
     MOVED_HUGE_MAX = 8192,     /* ranges of huge pages that move; what lies in later ones stays */
     HUGE_BYTES = 1 << 21,      /* where a page has SMALL_BYTES, on x86-64 and on arm64 */
+    MISSES_MAX = 4,            /* so often the kernel may have no huge page for small ones before it is asked no more */
     SMALL_BYTES = 1 << 12,
     KERNEL_SIGSET_BYTES = 8,
     LINE_BYTES_MAX = 8192,     /* of smaps; PATH_MAX escaped, and a header before it */
@@ -91,6 +92,7 @@ typedef struct {
 typedef struct {
     uintptr_t start, end;
     int prot;
+    int moved;
 } Run;
 
 /* Everything that is written while runs move: shared memory, which is never moved itself. */
@@ -106,8 +108,8 @@ typedef struct {
     size_t region_count, run_count;
     uintptr_t page_bytes, gap_pages;
     uintptr_t kept_start[3], kept_end[3]; /* never moved: stack frame, thread control block, rseq area */
-    uint64_t left_huge_bytes, huge_bytes, split_bytes; /* huge pages: stayed; moved, and are huge; are so no more */
-    uint64_t moved_bytes, moved_runs;
+    uint64_t left_huge_bytes, huge_bytes, split_bytes; /* huge pages: stayed; the file's; were so and are no more */
+    uint64_t moved_bytes;
     int compare; /* for tests: whether to digest what moves, before and after */
     uint64_t digest_before, digest_after;
 } Work;
@@ -288,7 +290,7 @@ static int add_run(Work *work, const Region *region, uintptr_t start, uintptr_t 
         errno = E2BIG;
         return -1;
     }
-    work->runs[work->run_count++] = (Run){start, end, region->prot};
+    work->runs[work->run_count++] = (Run){start, end, region->prot, 0};
     return 0;
 }
 
@@ -318,7 +320,7 @@ static int note_huge(Work *work, uintptr_t page) {
     }
     if (!work->can_collapse || work->moved_huge_count == MOVED_HUGE_MAX)
         return 0;
-    work->moved_huge[work->moved_huge_count++] = (Run){page, page + work->page_bytes, 0};
+    work->moved_huge[work->moved_huge_count++] = (Run){page, page + work->page_bytes, 0, 0};
     return 1;
 }
 
@@ -423,30 +425,68 @@ static int has_huge(const Work *work, const Run *run) {
     return 0;
 }
 
+/* Put a run into the file at *offset, map it over itself, and take *offset past it. 0, or an errno. */
+static int move_run(Work *work, Run *run, int memfd, off_t *offset) {
+    off_t begin = *offset;
+    for (uintptr_t at = run->start; at < run->end;) {
+        long put = syscall(SYS_pwrite64, memfd, at, run->end - at, *offset);
+        if (put <= 0)
+            return put == 0 ? EIO : errno;
+        at += (uintptr_t)put;
+        *offset += put;
+    }
+    if (syscall(SYS_mmap, run->start, run->end - run->start, run->prot, MAP_PRIVATE | MAP_FIXED, memfd, begin) == -1)
+        return errno;
+    work->moved_bytes += run->end - run->start;
+    run->moved = 1;
+    return 0;
+}
+
+/* The file from its beginning up to size on huge pages, though it is read through small entries: what a fork copies of
+ * those, and an exit takes down, it does for all entries of one page together. Wherever something in a mapping was written
+ * to after the move, all entries of that mapping are copied. */
+static void put_on_huge_pages(Work *work, int memfd, off_t first, off_t size) {
+    long place = syscall(SYS_mmap, 0L, (long)size + HUGE_BYTES, (long)PROT_NONE, (long)(MAP_PRIVATE | MAP_ANONYMOUS), -1L, 0L);
+    if (place == -1)
+        return;
+    uintptr_t file = aligned_up((uintptr_t)place);
+    if (syscall(SYS_mmap, file, (long)size, (long)PROT_READ, (long)(MAP_SHARED | MAP_FIXED), (long)memfd, 0L) != -1) {
+        int misses = 0;
+        for (off_t at = 0; at < size && misses < MISSES_MAX; at += HUGE_BYTES)
+            if (syscall(SYS_madvise, file + (uintptr_t)at, (long)HUGE_BYTES, MADV_COLLAPSE) == 0)
+                work->huge_bytes += (uint64_t)(at < first ? HUGE_BYTES - first : HUGE_BYTES);
+            else
+                misses++;
+    }
+    syscall(SYS_munmap, place, (long)size + HUGE_BYTES);
+}
+
 /* Nothing in here may write to memory that moves: see the top. */
 __attribute__((noinline)) static int move_runs(Work *work, int memfd) {
-    off_t offset = 0;
+    off_t offset = 0, first;
+    for (size_t i = 0; i < work->run_count; i++)
+        if (!has_huge(work, &work->runs[i]))
+            offset += (off_t)(work->runs[i].end - work->runs[i].start);
+    /* So that these end where a huge page does. The hole before the first is out of reach: mappings grow upwards. */
+    first = offset = work->can_collapse ? -offset & (HUGE_BYTES - 1) : 0;
     for (size_t i = 0; i < work->run_count; i++) {
-        const Run *run = &work->runs[i];
-        int huge = has_huge(work, run);
+        int problem = has_huge(work, &work->runs[i]) ? 0 : move_run(work, &work->runs[i], memfd, &offset);
+        if (problem)
+            return problem;
+    }
+    if (work->can_collapse)
+        put_on_huge_pages(work, memfd, first, offset);
+    for (size_t i = 0; i < work->run_count; i++) {
+        Run *run = &work->runs[i];
+        if (!has_huge(work, run))
+            continue;
         /* A page of the file is huge where its place there is as aligned as its address. What is left out before it is a
          * hole that no mapping leads to. */
-        if (huge)
-            offset += (off_t)((run->start - (uintptr_t)offset) & (HUGE_BYTES - 1));
-        off_t begin = offset;
-        for (uintptr_t at = run->start; at < run->end;) {
-            long put = syscall(SYS_pwrite64, memfd, at, run->end - at, offset);
-            if (put <= 0)
-                return put == 0 ? EIO : errno;
-            at += (uintptr_t)put;
-            offset += put;
-        }
-        if (syscall(SYS_mmap, run->start, run->end - run->start, run->prot, MAP_PRIVATE | MAP_FIXED, memfd, begin) == -1)
-            return errno;
-        if (huge)
-            collapse(work, run);
-        work->moved_bytes += run->end - run->start;
-        work->moved_runs++;
+        offset += (off_t)((run->start - (uintptr_t)offset) & (HUGE_BYTES - 1));
+        int problem = move_run(work, run, memfd, &offset);
+        if (problem)
+            return problem;
+        collapse(work, run);
     }
     return 0;
 }
@@ -531,7 +571,9 @@ static PyObject *run_plan(Work *work, size_t mappings_max) {
     int problem = move(work, memfd);
     close(memfd);
     PyObject *ranges = PyList_New(0);
-    for (size_t i = 0; ranges && i < work->moved_runs; i++) {
+    for (size_t i = 0; ranges && i < work->run_count; i++) {
+        if (!work->runs[i].moved)
+            continue;
         PyObject *pair = Py_BuildValue("(KK)", (unsigned long long)work->runs[i].start, (unsigned long long)work->runs[i].end);
         if (!pair || PyList_Append(ranges, pair) < 0)
             Py_CLEAR(ranges);

@@ -105,6 +105,7 @@ def warm_up(guard: Guard, slot: Slot) -> None:
 
     It writes what it learnt into code objects and caches, and a worker that learns it anew copies their pages.
     """
+    randomness.prepare()
     for _ in range(_ROUNDS_TO_LEARN):
         randomness.reseed()
         dry_run(guard, slot)
