@@ -139,6 +139,13 @@ def test_without_a_noexec_directory_nothing_becomes_code(arguments: tuple[int, .
     assert EPERM == Filter(MACHINES["x86_64"], file_exec=False)("mmap", *arguments)
 
 
+@pytest.mark.parametrize("file_exec", [True, False])
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_program_is_short(name: str, *, file_exec: bool) -> None:
+    """The kernel compiles it for every worker; near jumps alone leave no room for more than 256 instructions or so."""
+    assert len(compile_filter(rules(file_exec=file_exec), MACHINES[name])) // 8 < 240
+
+
 REFUSED = (  # noqa: SIM905  # a list of names reads best as words
     "unshare pivot_root mount umount2 fsopen fsconfig fsmount move_mount open_tree mount_setattr seccomp capset "
     "landlock_create_ruleset landlock_add_rule landlock_restrict_self setresuid setresgid setgroups sethostname"
