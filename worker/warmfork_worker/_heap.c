@@ -33,6 +33,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef __GLIBC__
@@ -70,6 +71,7 @@ enum {
     MOVED_HUGE_MAX = 8192,     /* ranges of huge pages that move; what lies in later ones stays */
     HUGE_BYTES = 1 << 21,      /* where a page has SMALL_BYTES, on x86-64 and on arm64 */
     MISSES_MAX = 4,            /* so often the kernel may have no huge page for small ones before it is asked no more */
+    JOINING_NS_MAX = 250000000,
     SMALL_BYTES = 1 << 12,
     KERNEL_SIGSET_BYTES = 8,
     LINE_BYTES_MAX = 8192,     /* of smaps; PATH_MAX escaped, and a header before it */
@@ -442,22 +444,35 @@ static int move_run(Work *work, Run *run, int memfd, off_t *offset) {
     return 0;
 }
 
-/* The file from its beginning up to size on huge pages, though it is read through small entries: what a fork copies of
- * those, and an exit takes down, it does for all entries of one page together. Wherever something in a mapping was written
- * to after the move, all entries of that mapping are copied. */
+static int64_t now_ns(void) {
+    struct timespec now = {0, 0};
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Puts what the file has from first to size on huge pages, though it stays mapped by small entries: what a fork copies of
+ * these, and an exit takes down, it does for all entries of one page together. (A fork copies the entries of each mapping in
+ * which a page was written to after the move, also of its other pages.) From both ends, because the heap that libraries
+ * filled first lies at one and Python's first arenas at the other; and only for so long, because no fork can come meanwhile,
+ * and a virtual machine whose host has to find the memory takes milliseconds for each. */
 static void put_on_huge_pages(Work *work, int memfd, off_t first, off_t size) {
     long place = syscall(SYS_mmap, 0L, (long)size + HUGE_BYTES, (long)PROT_NONE, (long)(MAP_PRIVATE | MAP_ANONYMOUS), -1L, 0L);
     if (place == -1)
         return;
     uintptr_t file = aligned_up((uintptr_t)place);
-    if (syscall(SYS_mmap, file, (long)size, (long)PROT_READ, (long)(MAP_SHARED | MAP_FIXED), (long)memfd, 0L) != -1) {
-        int misses = 0;
-        for (off_t at = 0; at < size && misses < MISSES_MAX; at += HUGE_BYTES)
-            if (syscall(SYS_madvise, file + (uintptr_t)at, (long)HUGE_BYTES, MADV_COLLAPSE) == 0)
+    int64_t due_ns = now_ns() + JOINING_NS_MAX;
+    int misses = 0;
+    if (syscall(SYS_mmap, file, (long)size, (long)PROT_READ, (long)(MAP_SHARED | MAP_FIXED), (long)memfd, 0L) != -1)
+        for (off_t low = 0, high = size; low < high && misses < MISSES_MAX && now_ns() < due_ns;) {
+            int from_below = low <= size - high;
+            off_t at = from_below ? low : high - HUGE_BYTES;
+            if (syscall(SYS_madvise, file + (uintptr_t)at, (long)HUGE_BYTES, (long)MADV_COLLAPSE) == 0)
                 work->huge_bytes += (uint64_t)(at < first ? HUGE_BYTES - first : HUGE_BYTES);
             else
                 misses++;
-    }
+            low += from_below ? HUGE_BYTES : 0;
+            high -= from_below ? 0 : HUGE_BYTES;
+        }
     syscall(SYS_munmap, place, (long)size + HUGE_BYTES);
 }
 
