@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,14 @@ LEFTOVERS = ("TODO", "FIXME", "XXX", "breakpoint()", 'print("DEBUG')
 def test_no_leftovers() -> None:
     """No note to self is left in the sources."""
     assert [] == [(path, word) for path in SOURCES for word in LEFTOVERS if word in path.read_text()]
+
+
+def test_the_native_parts_are_the_same_built_by_any_python() -> None:
+    """A wheel that Python 3.13 built serves 3.11, too; formats with ``#`` would call what there means something else."""
+    sources = sorted((ROOT / "worker").rglob("*.c"))
+    assert len(sources) > 3
+    called = re.compile(r'\b(?:PyArg_\w+|Py_BuildValue)\([^";]*"[^"]*#')
+    assert [] == [path.name for path in sources if called.search(path.read_text())]
 
 
 TELL_THE_TIME = {"tally.py", "logs.py"}  # when the daemon started, when a job failed, when a line was written

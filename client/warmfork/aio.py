@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +77,9 @@ class _AsyncLink:
             self._outputs[request.id] = on_output
         try:
             try:
-                await asyncio.wait_for(self._socket.send_multipart(encode_request(request)), send_s)
+                # Not by wait_for, whose version of Python 3.11 ends well where it is cancelled when the message has just left.
+                async with asyncio.timeout(send_s):
+                    await self._socket.send_multipart(encode_request(request))
             except (TimeoutError, zmq.ZMQError):
                 raise DaemonUnreachable(f"no connection to {self.address}") from None
             except asyncio.CancelledError:
@@ -87,12 +88,24 @@ class _AsyncLink:
                     raise
                 # Not ours: another call found the connection ended and closed it, and pyzmq cancels what had not been sent.
                 raise DaemonUnreachable(f"no connection to {self.address}") from None
-            return await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await future
         finally:
             self._waiting.pop(request.id, None)
             self._outputs.pop(request.id, None)
-            if future.done() and not future.cancelled():
-                future.exception()  # asyncio warns of one that nobody looked at, and nobody else will
+            _look_at(future)
+
+    def tell(self, request: Request) -> asyncio.Future[Reply]:
+        """Send a request for whose reply nobody need wait, at once where the connection takes it; the reply.
+
+        Without a task of its own: one that is made while the loop ends is never waited for, and asyncio complains of it.
+        """
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[request.id] = future
+        future.add_done_callback(lambda _: self._waiting.pop(request.id, None))
+        future.add_done_callback(_look_at)
+        cast(asyncio.Future[Any], self._socket.send_multipart(encode_request(request))).add_done_callback(_look_at)
+        return future
 
     async def _receive(self) -> None:
         while True:
@@ -136,6 +149,12 @@ class _AsyncLink:
         self._socket.close(0)
 
 
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Of an exception that nobody looked at asyncio warns."""
+    if future.done() and not future.cancelled():
+        future.exception()
+
+
 class AsyncClient:
     """Like ``Client``, awaited. Belongs to the event loop it is first used in; any number of its tasks may share it.
 
@@ -160,7 +179,7 @@ class AsyncClient:
         self._context: zmq.asyncio.Context | None = None
         self._link: _AsyncLink | None = None
         self._connecting = asyncio.Lock()
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._cancelling: set[asyncio.Future[Reply]] = set()
 
     async def execute(
         self,
@@ -297,19 +316,13 @@ class AsyncClient:
             raise ReplyTimeout(f"no answer within {_ANSWER_S:g} s; the daemon may be overloaded or stopped") from None
 
     def _cancel_later(self, job_id: bytes) -> None:
-        """Tell the daemon, without making the cancelled task wait for it."""
-
-        async def tell() -> None:
-            link = self._link
-            if link is None or not link.alive:
-                return
-            # Whoever is gone needs no cancelling.
-            with contextlib.suppress(DaemonUnreachable, Disconnected, TimeoutError, ProtocolError):
-                await link.ask(CancelRequest(new_id(), job_id), _ANSWER_S, send_s=self._where.connect_timeout_s)
-
-        task = asyncio.get_running_loop().create_task(tell())
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        """Tell the daemon, without making the cancelled task wait for it. Whoever is gone needs no cancelling."""
+        link = self._link
+        if link is None or not link.alive:
+            return
+        answered = link.tell(CancelRequest(new_id(), job_id))
+        self._cancelling.add(answered)
+        answered.add_done_callback(self._cancelling.discard)
 
     async def _connected(self) -> _AsyncLink:
         async with self._connecting:

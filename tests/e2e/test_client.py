@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support import Served, environment, wait_until
+from tests.support import Served, environment, run_alone, wait_until
 
 from warmfork import AsyncClient, Client, DaemonUnreachable, KeyUnavailable, ReplyTimeout, RequestRefused
 from warmfork.embedding import EmbeddedDaemon
@@ -108,6 +108,29 @@ def test_cancelling_the_task_cancels_the_job(daemon: EmbeddedDaemon) -> None:
     with Client(daemon.address, key=daemon.key) as client:
         wait_until(lambda: running(client) == 0, "the job is killed")
         assert client.status()["jobs"]["by_verdict"]["cancelled"] >= 1
+
+
+LEAVES_EARLY = """
+import asyncio, os
+from warmfork import AsyncClient
+
+async def main():
+    clients = [AsyncClient(os.environ["ADDRESS"], key=bytes.fromhex(os.environ["KEY"])) for _ in range(4)]
+    calls = [
+        asyncio.create_task(client.execute("import time; time.sleep(30)", timeout_s=40)) for client in clients for _ in range(50)
+    ]
+    await clients[0].status()
+    return calls
+
+print({call.cancelled() for call in asyncio.run(main())})
+"""
+
+
+def test_a_loop_that_ends_under_its_calls_ends_at_once(daemon: EmbeddedDaemon) -> None:
+    """asyncio.run cancels what is left: each call ends, asyncio has nothing to complain of, and no job runs on."""
+    assert "{True}\n" == run_alone(LEAVES_EARLY, ADDRESS=daemon.address, KEY=daemon.key.hex())
+    with Client(daemon.address, key=daemon.key) as client:
+        wait_until(lambda: not client.status()["running"] and not client.status()["queue"]["jobs"], "no job is left")
 
 
 def test_cancel_by_job_id(daemon: EmbeddedDaemon) -> None:

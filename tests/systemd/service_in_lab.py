@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from warmfork import AsyncClient, Client, DaemonUnreachable
+from warmfork import AsyncClient, Client, DaemonUnreachable, Result
 
 PYTHON = "/opt/venv/bin/python"
 SOCKET = Path("/run/warmfork/warmfork.sock")
@@ -212,7 +212,7 @@ async def _lose_the_daemon(pid: int) -> list[tuple[str, bool | None]]:
         for number in range(JOBS // CLIENTS)
     ]
     async with AsyncClient(f"ipc://{SOCKET}") as watcher:
-        await _in_flight(watcher)
+        await _in_flight(watcher, calls)
     os.kill(pid, signal.SIGKILL)
     start_s = time.monotonic()
     while not await _answers():
@@ -233,10 +233,11 @@ async def _answers() -> bool:
             return False
 
 
-async def _in_flight(watcher: AsyncClient) -> None:
+async def _in_flight(watcher: AsyncClient, calls: list[asyncio.Task[Result]]) -> None:
+    """Until the daemon has every call: one that it has not would rightly end as "nothing was submitted"."""
     for _ in range(500):
         status = await watcher.status()
-        if status["running"] and status["queue"]["jobs"] >= JOBS // 2:
+        if len(status["running"]) + status["queue"]["jobs"] + sum(call.done() for call in calls) >= JOBS:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("the jobs did not get there")

@@ -139,6 +139,13 @@ def test_without_a_noexec_directory_nothing_becomes_code(arguments: tuple[int, .
     assert EPERM == Filter(MACHINES["x86_64"], file_exec=False)("mmap", *arguments)
 
 
+def test_without_rules_everything_is_refused() -> None:
+    """A table that treats all numbers alike needs no search, and is compiled all the same."""
+    machine = MACHINES["x86_64"]
+    program = compile_filter((), machine)
+    assert {EPERM} == {run(program, number, (), machine.audit_arch) for number in range(KNOWN_MAX + 1)}
+
+
 @pytest.mark.parametrize("file_exec", [True, False])
 @pytest.mark.parametrize("name", MACHINES)
 def test_the_program_is_short(name: str, *, file_exec: bool) -> None:

@@ -11,8 +11,10 @@
  * memory runs out in the middle, what was moved stays moved, and the contents are the same everywhere.
  *
  * What must never be:
- * - a hole in the file. A reader of a hole makes the kernel allocate a page in the file itself, which would outlive the
- *   job that read it. So every page of every run is written, and F_SEAL_GROW ends the file where the last run ends.
+ * - a hole in the file where a job gets at it for nothing. A reader of a hole makes the kernel allocate a page in the file
+ *   itself, which would outlive the job that read it. So every page of every run is written, and F_SEAL_GROW ends the file
+ *   where the last run ends. (What aligns a run of huge pages is a hole of less than 2 MiB. A job that stretches the mapping
+ *   before it can have that much zeroed memory allocated, once in a template's life.)
  * - a block of malloc's that mremap(2) could grow, past its own bytes in the file. Such blocks have mappings of their own
  *   (a header on a page's first bytes says so); that page stays anonymous, so the block lies in two mappings, mremap
  *   answers EFAULT, and realloc(3) copies.
@@ -462,7 +464,7 @@ static void put_on_huge_pages(Work *work, int memfd, off_t first, off_t size) {
     uintptr_t file = aligned_up((uintptr_t)place);
     int64_t due_ns = now_ns() + JOINING_NS_MAX;
     int misses = 0;
-    if (syscall(SYS_mmap, file, (long)size, (long)PROT_READ, (long)(MAP_SHARED | MAP_FIXED), (long)memfd, 0L) != -1)
+    if (syscall(SYS_mmap, file, (long)size, (long)PROT_READ, (long)(MAP_PRIVATE | MAP_FIXED), (long)memfd, 0L) != -1)
         for (off_t low = 0, high = size; low < high && misses < MISSES_MAX && now_ns() < due_ns;) {
             int from_below = low <= size - high;
             off_t at = from_below ? low : high - HUGE_BYTES;
@@ -495,8 +497,7 @@ __attribute__((noinline)) static int move_runs(Work *work, int memfd) {
         Run *run = &work->runs[i];
         if (!has_huge(work, run))
             continue;
-        /* A page of the file is huge where its place there is as aligned as its address. What is left out before it is a
-         * hole that no mapping leads to. */
+        /* A page of the file is huge where its place there is as aligned as its address. */
         offset += (off_t)((run->start - (uintptr_t)offset) & (HUGE_BYTES - 1));
         int problem = move_run(work, run, memfd, &offset);
         if (problem)

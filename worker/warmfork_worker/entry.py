@@ -9,6 +9,7 @@ the template could not settle it for all, a dry run, "ready", and only then the 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
@@ -109,6 +110,7 @@ def warm_up(guard: Guard, slot: Slot) -> None:
     for _ in range(_ROUNDS_TO_LEARN):
         randomness.reseed()
         dry_run(guard, slot)
+    gc.collect()
 
 
 def become_worker(setup: WorkerSetup, slot: Slot, fds: list[int]) -> NoReturn:

@@ -19,6 +19,8 @@ _MT19937_WORDS: Final = 624
 _WORD_BYTES: Final = 4
 _KEY_BYTES: Final = _MT19937_WORDS * _WORD_BYTES
 
+_numpys: Any = None
+"""The generator whose key that is: it must not be freed."""
 _numpys_key: memoryview | None = None
 
 
@@ -29,7 +31,7 @@ def prepare() -> None:
     is documented (``numpy.random.BitGenerator``, ``ctypes.state_address``), and that its key comes first, then the position
     in it, is looked at here: where memory and numpy do not say the same, nothing is prepared.
     """
-    global _numpys_key
+    global _numpys, _numpys_key
     _numpys_key = None
     numpy: Any = sys.modules.get("numpy")
     if numpy is None:
@@ -44,6 +46,7 @@ def prepare() -> None:
         return
     told = key + position.to_bytes(_WORD_BYTES, sys.byteorder)
     if state["bit_generator"] == "MT19937" and len(key) == _KEY_BYTES and ctypes.string_at(address, len(told)) == told:
+        _numpys = generator
         _numpys_key = memoryview((ctypes.c_ubyte * _KEY_BYTES).from_address(address)).cast("B")
 
 

@@ -233,14 +233,14 @@ class Template:
         self._rehearsal = None
         self._send(control.Settling())
         _refuse_threads()
+        gc.unfreeze()
+        drop_needless_hooks()
+        gc.collect()  # whatever that still runs of a library, it draws no random number after ``warm_up``
         places = self._world.slots.places
         if places is not None:
             settle(self._setup.guard, places.work_dir, places.temp_dir)
             self._setup = replace(self._setup, settled=True)
             warm_up(self._setup.guard, Slot(places.work_dir, places.temp_dir, -1))
-        gc.unfreeze()
-        drop_needless_hooks()
-        gc.collect()
         immortal = make_immortal(wanted=self._start.immortal_objects)
         gc.freeze()
         tidy_free_memory()

@@ -286,12 +286,15 @@ static PyObject *give_packet(const State *state) {
             Py_CLEAR(children);
         Py_XDECREF(told);
     }
-    if (!fds || !children) {
+    /* Not by a format with '#', which means another function in headers of Python 3.13 and in an interpreter before it. */
+    PyObject *packet = PyBytes_FromStringAndSize((const char *)state->packet, (Py_ssize_t)state->packet_bytes);
+    if (!packet || !fds || !children) {
+        Py_XDECREF(packet);
         Py_XDECREF(fds);
         Py_XDECREF(children);
         return NULL;
     }
-    return Py_BuildValue("(Oy#NN)", Py_None, (const char *)state->packet, (Py_ssize_t)state->packet_bytes, fds, children);
+    return Py_BuildValue("(ONNN)", Py_None, packet, fds, children);
 }
 
 static PyObject *serve_run(PyObject *Py_UNUSED(module), PyObject *args) {

@@ -82,11 +82,14 @@ def _treatment(rule: Rule | None) -> object:
 
 
 def _search(out: Assembler, answers: _Answers, ranges: list[tuple[int, Rule | None]]) -> None:
-    """Go on to what becomes of the loaded number. There are two ranges or more, or one whose calls are judged by arguments."""
+    """Go on to what becomes of the loaded number."""
     if len(ranges) == 1:
         _, rule = ranges[0]
-        assert rule is not None
-        _judge(out, answers, rule)
+        answer = answers.of(rule)
+        if rule is None or answer is not None:  # of a table that treats all numbers alike
+            out.if_at_least(0, answers.label(_DENIED) if answer is None else answer)
+        else:
+            _judge(out, answers, rule)
         return
     middle = len(ranges) // 2
     lower, upper = ranges[:middle], ranges[middle:]
