@@ -77,11 +77,16 @@ class _AsyncLink:
             self._outputs[request.id] = on_output
         try:
             try:
+                sent = self._send(request)
+            except zmq.ZMQError:  # another call found the connection ended and closed it
+                raise DaemonUnreachable(f"no connection to {self.address}") from None
+            try:
                 # Not by wait_for, whose version of Python 3.11 ends well where it is cancelled when the message has just left.
                 async with asyncio.timeout(send_s):
-                    await self._socket.send_multipart(encode_request(request))
+                    await sent
             except (TimeoutError, zmq.ZMQError):
-                raise DaemonUnreachable(f"no connection to {self.address}") from None
+                if not sent.done() or sent.cancelled() or sent.exception() is not None:
+                    raise DaemonUnreachable(f"no connection to {self.address}") from None
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self.alive or (task is not None and task.cancelling()):
@@ -104,8 +109,11 @@ class _AsyncLink:
         self._waiting[request.id] = future
         future.add_done_callback(lambda _: self._waiting.pop(request.id, None))
         future.add_done_callback(_look_at)
-        cast(asyncio.Future[Any], self._socket.send_multipart(encode_request(request))).add_done_callback(_look_at)
+        self._send(request).add_done_callback(_look_at)
         return future
+
+    def _send(self, request: Request) -> asyncio.Future[Any]:
+        return cast(asyncio.Future[Any], self._socket.send_multipart(encode_request(request)))
 
     async def _receive(self) -> None:
         while True:

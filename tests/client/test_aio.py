@@ -37,3 +37,19 @@ def test_a_cancelled_call_is_cancelled(tmp_path: Path) -> None:
     """Whoever cancels the task itself gets what asyncio promises."""
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(_close_while_sending(f"ipc://{tmp_path}/nobody", cancelled=True))
+
+
+def test_a_connection_that_was_closed_takes_nothing(tmp_path: Path) -> None:
+    """A call that comes to a connection just after another closed it has not been submitted either."""
+
+    async def ask_after_close() -> None:
+        context = zmq.asyncio.Context()
+        link = _AsyncLink(context, f"ipc://{tmp_path}/nobody", b"")
+        link.close()
+        try:
+            await link.ask(HelloRequest(bytes(16)), 10, send_s=10)
+        finally:
+            context.destroy(0)
+
+    with pytest.raises(DaemonUnreachable, match="no connection to"):
+        asyncio.run(ask_after_close())

@@ -39,7 +39,7 @@ _SETTLE_S: Final = 5.0
 _UNSAFE: Final = 1
 _MEASURES: Final = {
     "heap": (
-        "heap", "moved_bytes", " out of the page tables; forks are cheap",
+        "heap", "moved_bytes", "; out of the page tables, so forks are cheap",
         "stays in the page tables, so forks cost more",
     ),
     "reference counts": ("immortal", "objects", " have none; workers copy less", "kept, so jobs cost more"),
