@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bench.suite import floors
+from bench.suite.alternatives import Bubblewrap
 from bench.suite.findings import Findings
 from bench.suite.floors import InProcess
 from bench.suite.ours import Daemon, Warmfork
@@ -40,6 +41,11 @@ def measure_cpu(
     """
     found = findings.cpu_s.setdefault(workload.letter, {})
     for system in systems:
+        if isinstance(system, Bubblewrap):
+            findings.skipped[f"{system.name}, CPU of {workload.letter}"] = (
+                "its program's end is waited for out of our sight"
+            )
+            continue
         daemon = system.daemon if isinstance(system, Warmfork) else None
         jobs = plan.cpu_jobs[workload.letter] // (1 if daemon else _SLOW_SHARE)
         try:
