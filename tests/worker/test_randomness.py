@@ -59,7 +59,7 @@ print(np.random.randn() == second, np.random.get_state()[3])
     ],
 )
 def test_what_is_not_known_is_seeded_by_numpy(name: str, change: str) -> None:
-    """{name}: nothing is written by address, and the generator is a fresh one all the same."""
+    """Nothing is written by address then, and the generator is a fresh one all the same."""
     out = run_alone(f"""{PRELUDE}
 {change}
 randomness.prepare()

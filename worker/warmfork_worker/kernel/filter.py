@@ -86,9 +86,9 @@ def _search(out: Assembler, answers: _Answers, ranges: list[tuple[int, Rule | No
     if len(ranges) == 1:
         _, rule = ranges[0]
         answer = answers.of(rule)
-        if rule is None or answer is not None:  # of a table that treats all numbers alike
-            out.if_at_least(0, answers.label(_DENIED) if answer is None else answer)
-        else:
+        if answer is not None:  # of a table that treats all numbers alike
+            out.if_at_least(0, answer)
+        elif rule is not None:
             _judge(out, answers, rule)
         return
     middle = len(ranges) // 2
