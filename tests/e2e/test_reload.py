@@ -322,12 +322,13 @@ def test_a_daemon_that_a_program_started_has_nothing_to_reload(client: Client) -
 def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None:
     """SIGTERM: running and queued jobs end with their results, a new one is lost and safe to retry, the daemon leaves with 0."""
     served = serve("--pool-running-max", "1", "--lifecycle-drain-s", "60", "--no-template-rehearse")
-    results: list[Any] = []
+    running: list[Any] = []
+    queued: list[Any] = []
     code = "import time\nprint('up', flush=True)\ntime.sleep(5)\nprint('done')"
-    first = in_background(served, code, results)
+    first = in_background(served, code, running)
     with served.client() as client:
         wait_until(lambda: client.status()["running"], "one runs")
-        second = in_background(served, "print('queued')", results)
+        second = in_background(served, "print('queued')", queued)
         wait_until(lambda: client.status()["queue"]["jobs"], "one waits")
         served.process.terminate()
         wait_until(lambda: client.status()["draining"], "it drains")
@@ -335,7 +336,7 @@ def test_drain_finishes_what_is_here_and_takes_nothing_new(serve: Serve) -> None
         assert ("lost", True) == (late.verdict, late.retry_safe)
     first.join()
     second.join()
-    assert [("ok", "up\ndone\n"), ("ok", "queued\n")] == [(one.verdict, one.stdout) for one in results], results
+    assert [("ok", "up\ndone\n"), ("ok", "queued\n")] == [(one.verdict, one.stdout) for one in running + queued]
     assert 0 == served.process.wait(20)
 
 

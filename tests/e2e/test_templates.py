@@ -186,10 +186,11 @@ def test_jobs_that_wait_for_a_failing_start_are_rejected(scene: Scene) -> None:
 def test_the_death_of_one_is_its_own(scene: Scene) -> None:
     """A template that is killed takes its running job with it and comes back; jobs of others go on."""
     before = scene.status("light")
-    results: list[Result] = []
+    killed: list[Result] = []
+    other: list[Result] = []
     calls = [
-        threading.Thread(target=lambda: results.append(scene.client.execute("while True: pass", template="light"))),
-        threading.Thread(target=lambda: results.append(scene.client.execute("while True: pass", timeout_s=2.0))),
+        threading.Thread(target=lambda: killed.append(scene.client.execute("while True: pass", template="light"))),
+        threading.Thread(target=lambda: other.append(scene.client.execute("while True: pass", timeout_s=2.0))),
     ]
     for call in calls:
         call.start()
@@ -199,7 +200,7 @@ def test_the_death_of_one_is_its_own(scene: Scene) -> None:
     os.kill(before["pid"], signal.SIGKILL)
     for call in calls:
         call.join(30)
-    assert ["lost", "timeout"] == [result.verdict for result in results]
+    assert ["lost", "timeout"] == [result.verdict for result in killed + other]
     assert "ok" == scene.client.execute("print(1)", template="light").verdict
     after = scene.status("light")
     assert (before["starts"] + 1, "ready") == (after["starts"], after["state"])
