@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from warmfork.aio import AsyncClient
+    from warmfork.balanced import AsyncBalancedClient, BalancedClient
     from warmfork.client import Client
     from warmfork.embedding import embedded
     from warmfork.errors import (
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0"
 
 _HOME_OF: Final = {
+    "AsyncBalancedClient": "warmfork.balanced",
     "AsyncClient": "warmfork.aio",
+    "BalancedClient": "warmfork.balanced",
     "Client": "warmfork.client",
     "embedded": "warmfork.embedding",
     "Chart": "warmfork.results",
@@ -51,7 +54,9 @@ _HOME_OF: Final = {
 
 __all__ = [
     "AlreadyServing",
+    "AsyncBalancedClient",
     "AsyncClient",
+    "BalancedClient",
     "Chart",
     "Client",
     "ConfigError",

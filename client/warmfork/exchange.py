@@ -61,9 +61,9 @@ def build_request(
     if formats != _FORMATS_USUAL and (not _FORMATS_KNOWN.issuperset(formats) or len(set(formats)) != len(formats)):
         raise ValueError(f"formats {tuple(formats)!r}: each of {', '.join(FORMATS)} may be named once")
     if timeout_s is not None:
-        _check_seconds("timeout_s", timeout_s)
+        check_seconds("timeout_s", timeout_s)
     if deadline_s is not None:
-        _check_seconds("deadline_s", deadline_s)
+        check_seconds("deadline_s", deadline_s)
     if memory_bytes is not None and (type(memory_bytes) is not int or not 1 <= memory_bytes <= limits.MEMORY_BYTES_MAX):
         raise ValueError(f"memory_bytes is {memory_bytes!r}; give a positive whole number of bytes, such as 512 << 20")
     if not isinstance(tenant, str) or len(tenant) > limits.TENANT_CHARS_MAX:
@@ -90,7 +90,8 @@ def build_request(
     )
 
 
-def _check_seconds(name: str, number: float) -> None:
+def check_seconds(name: str, number: float) -> None:
+    """Raise ValueError for what ``execute`` does not take as a time."""
     if not 0.001 <= number <= limits.TIMEOUT_S_MAX:
         raise ValueError(f"{name} is {number!r}; give seconds from 0.001 to {limits.TIMEOUT_S_MAX:g}")
 

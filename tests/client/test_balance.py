@@ -1,0 +1,263 @@
+"""Who gets a call: the daemon with the fewest in flight, by turns, the absent last; and a job goes on only where it did not run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmfork import BalancedClient, DaemonUnreachable
+from warmfork.balance import Balance, BalancedCall
+from warmfork.results import Result
+from warmfork.streaming import ExecuteArguments
+
+OK = Result("00", "ok")
+REJECTED = Result("00", "rejected", retry_after_s=2.0, retry_safe=True)
+SOONER = Result("00", "rejected", retry_after_s=1.0, retry_safe=True)
+LEAVING = Result("00", "lost", retry_safe=True)
+LOST = Result("00", "lost", retry_safe=False)
+GONE = DaemonUnreachable("gone")
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def call_on(balance: Balance, clock: Clock | None = None, arguments: ExecuteArguments | None = None) -> BalancedCall:
+    return BalancedCall(balance, arguments or {}, clock or Clock())
+
+
+def test_they_take_turns_where_all_are_equal() -> None:
+    """Calls one after the other go round."""
+    balance = Balance(3, first=1)
+    taken = []
+    for _ in range(6):
+        with call_on(balance) as call:
+            taken.append(call.next_daemon())
+            assert call.is_answered(OK)
+    assert [1, 2, 0, 1, 2, 0] == taken
+    assert [0, 0, 0] == balance.in_flight
+
+
+def test_the_first_turn_is_drawn() -> None:
+    """Programs that make one call each do not all begin with the same daemon."""
+    assert {0, 1, 2} == {Balance(3).take(set(), 0.0) for _ in range(200)}
+
+
+def test_the_fewest_in_flight_is_asked() -> None:
+    """A daemon whose calls last longer gets fewer."""
+    balance = Balance(2, first=0)
+    assert [0, 1] == [balance.take(set(), 0.0) for _ in range(2)]
+    balance.give_back(1)
+    assert [1, 0, 1] == [balance.take(set(), 0.0) for _ in range(3)]
+    assert [2, 2] == balance.in_flight
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60))
+def test_no_daemon_is_ever_two_calls_ahead(steps: list[tuple[bool, int]]) -> None:
+    """While calls only begin, the numbers in flight differ by one at most; whatever ended before."""
+    balance = Balance(4)
+    for begins, index in steps:
+        before = balance.in_flight
+        if begins:
+            taken = balance.take(set(), 0.0)
+            assert taken is not None
+            assert before[taken] == min(before)
+        elif before[index]:
+            balance.give_back(index)
+    assert all(count >= 0 for count in balance.in_flight)
+
+
+@pytest.mark.parametrize("answer", [REJECTED, LEAVING])
+def test_a_job_that_did_not_run_goes_on_to_each_of_the_others(answer: Result) -> None:
+    """Once each, under the same id; then the call is over, with what was said."""
+    balance = Balance(3, first=0)
+    seen = []
+    with call_on(balance) as call:
+        for index in iter(call.next_daemon, None):
+            seen.append((index, call.arguments().get("job_id"), balance.in_flight[index]))
+            assert not call.is_answered(answer)
+        assert call.next_round() is None
+        assert call.outcome() is answer
+    assert [0, 1, 2] == [index for index, _, _ in seen]
+    assert 1 == len({job_id for _, job_id, _ in seen})
+    assert [1, 1, 1] == [in_flight for _, _, in_flight in seen]
+    assert [0, 0, 0] == balance.in_flight
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OK, LOST, Result("00", "error"), Result("00", "timeout"), Result("00", "cancelled")],
+    ids=lambda one: one.verdict,
+)
+def test_what_may_have_run_is_the_answer(answer: Result) -> None:
+    """It is offered to nobody else."""
+    with call_on(Balance(2)) as call:
+        call.next_daemon()
+        assert call.is_answered(answer)
+
+
+def test_where_nobody_answers_that_is_the_error() -> None:
+    """With what was wrong at each."""
+    with call_on(Balance(2)) as call:
+        for index in iter(call.next_daemon, None):
+            call.found_nobody(DaemonUnreachable(f"no socket {index}"))
+        with pytest.raises(DaemonUnreachable, match=r"none of 2 daemons(?s:.*)1\. no socket 0\n2\. no socket 1"):
+            call.outcome()
+
+
+def test_the_answer_of_those_that_answered_counts_more_than_silence() -> None:
+    """And of several answers the one that may take the job soonest, before one that is leaving."""
+    for answers in ([REJECTED, LEAVING, SOONER], [LEAVING, SOONER, REJECTED], [SOONER, REJECTED, LEAVING]):
+        with call_on(Balance(4, first=0)) as call:
+            call.next_daemon()
+            call.found_nobody(GONE)
+            for answer in answers:
+                call.next_daemon()
+                call.is_answered(answer)
+            assert call.next_daemon() is None
+            assert call.outcome() is SOONER
+
+
+def test_further_rounds_ask_all_again_after_the_shortest_time() -> None:
+    """``retries`` counts rounds, and the pause is what the soonest asked for, whoever leaves or is silent."""
+    clock = Clock()
+    with call_on(Balance(3, first=0), clock, {"retries": 1}) as call:
+        for answer in (REJECTED, LEAVING, SOONER):
+            call.next_daemon()
+            call.is_answered(answer)
+        pause_s = call.next_round()
+        assert pause_s is not None
+        assert 1.0 < pause_s <= 1.5
+        again = []
+        for index in iter(call.next_daemon, None):
+            again.append(index)
+            call.found_nobody(GONE)
+        assert {0, 1, 2} == set(again)
+        assert call.next_round() is None
+        with pytest.raises(DaemonUnreachable):  # what the first round said is not this one's
+            call.outcome()
+
+
+def test_each_daemon_gets_what_is_left_of_the_deadline() -> None:
+    """And no retries of its own."""
+    clock = Clock()
+    given: ExecuteArguments = {"deadline_s": 5.0, "retries": 3, "retry_for_s": 4.0, "tenant": "a", "job_id": "ab" * 16}
+    with call_on(Balance(2), clock, given) as call:
+        call.next_daemon()
+        assert {**given, "retries": None, "retry_for_s": None} == call.arguments()
+        clock.now_s += 2.0
+        assert 3.0 == call.arguments().get("deadline_s")
+        clock.now_s += 9.0
+        assert 0 < (call.arguments().get("deadline_s") or 0) < 0.01
+    assert 3 == given["retries"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"deadline_s": 0.0}, {"deadline_s": float("nan")}, {"retries": -1}, {"retries": True}, {"retry_for_s": -1.0}],
+)
+def test_wrong_times_are_named(wrong: ExecuteArguments) -> None:
+    """As ``Client.execute`` names them; no daemon is taken."""
+    balance = Balance(2)
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        call_on(balance, arguments=wrong)
+    assert [0, 0] == balance.in_flight
+
+
+def test_an_absent_daemon_is_asked_last_and_for_longer_each_time() -> None:
+    """It comes back by a single call, which finds it there."""
+    balance = Balance(2, first=0)
+    clock = Clock()
+    with call_on(balance, clock) as call:
+        assert 0 == call.next_daemon()
+        call.found_nobody(GONE)
+        assert 1 == call.next_daemon()
+        assert call.is_answered(OK)
+    assert [1, 1, 1] == [balance.take(set(), clock.now_s) for _ in range(3)]
+    assert 0 == balance.take({1}, clock.now_s)  # last, but asked where no other is left
+    balance.turned_away(0, clock.now_s)
+    balance.give_back(0)
+    clock.now_s += 1.5
+    assert 1 == balance.take(set(), clock.now_s)
+    clock.now_s += 1.0
+    assert [0, 1] == [
+        balance.take(set(), clock.now_s) for _ in range(2)
+    ]  # one tries it, the next does not wait for that
+    balance.served(0)
+    assert 0 == balance.take(set(), clock.now_s)
+
+
+def test_a_full_daemon_is_asked_last_for_as_long_as_it_said() -> None:
+    """Bounded, because others' jobs may end before."""
+    balance = Balance(2, first=0)
+    balance.turned_away(0, 100.0, 2.0)
+    assert [1, 1] == [balance.take(set(), 101.9) for _ in range(2)]
+    assert 0 == balance.take(set(), 102.1)
+    balance.turned_away(1, 100.0, 3600.0)
+    for _ in range(3):
+        balance.take({1}, 100.0)
+    assert 1 == balance.take(set(), 109.0)
+
+
+def test_a_connection_that_ended_under_a_job_counts_as_absence() -> None:
+    """The job's answer is ``lost``; the next calls go elsewhere first."""
+    balance = Balance(2, first=0)
+    clock = Clock()
+    with call_on(balance, clock) as call:
+        call.next_daemon()
+        assert call.is_answered(LOST)
+    assert [1, 1] == [balance.take(set(), clock.now_s) for _ in range(2)]
+
+
+def test_what_a_call_holds_it_gives_back_whatever_ends_it() -> None:
+    """An exception under a call, kept with its traceback, keeps no daemon busy."""
+    balance = Balance(2)
+
+    def fails() -> None:
+        with call_on(balance) as call:
+            for _ in iter(call.next_daemon, None):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as kept:
+        fails()
+    assert kept.value.__traceback__ is not None
+    assert [0, 0] == balance.in_flight
+
+
+def test_threads_lose_no_count() -> None:
+    """Many at once, and all is given back."""
+    balance = Balance(3)
+
+    def work() -> None:
+        for _ in range(300):
+            with call_on(balance) as call:
+                for number, _ in enumerate(_taken(call)):
+                    call.is_answered(REJECTED if number else LEAVING)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [0, 0, 0] == balance.in_flight
+
+
+def _taken(call: BalancedCall) -> Iterator[int]:
+    return iter(call.next_daemon, None)
+
+
+@pytest.mark.parametrize("none", [[], (), "ipc:///run/warmfork/warmfork.sock"])
+def test_no_daemon_or_one_as_text_is_refused(none: list[str]) -> None:
+    """One address is what Client is for, and a text would be taken letter by letter."""
+    with pytest.raises(ValueError, match="list with the address"):
+        BalancedClient(none)
