@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_type
 
-from warmfork import AsyncClient, Chart, Client, ErrorInfo, Phases, Result, Usage, Verdict, embedded
+from warmfork import (
+    AsyncBalancedClient,
+    AsyncClient,
+    BalancedClient,
+    Chart,
+    Client,
+    ErrorInfo,
+    Phases,
+    Result,
+    Usage,
+    Verdict,
+    embedded,
+)
 from warmfork.compat import AsyncCodeExecutor
 from warmfork.streaming import OutputChunk
 
@@ -47,6 +59,20 @@ def synchronous(client: Client) -> None:
 def over_tcp() -> None:
     Client("tcp://10.0.0.7:7070", server_key="x" * 40, client_key_file="a.key_secret", key_file="key")
     AsyncClient("tcp://10.0.0.7:7070", server_key_file="s.key", client_key_file="a.key_secret", key=b"")
+
+
+def divided() -> None:
+    with BalancedClient(["ipc:///run/warmfork-1/warmfork.sock", Client("tcp://10.0.0.7:7070")]) as client:
+        assert_type(client.execute("print(1)", timeout_s=5, retries=2, on_output=lambda stream, text: None), Result)
+        assert_type(client.cancel("00"), str)
+        assert_type(client.in_flight, list[int])
+
+
+async def divided_asynchronously() -> None:
+    async with AsyncBalancedClient(["ipc:///run/warmfork-1/warmfork.sock", AsyncClient()]) as client:
+        assert_type(await client.execute("print(1)", redact=True), Result)
+        async with client.stream("print(1)") as run:
+            assert_type(await run.result(), Result)
 
 
 async def asynchronous(client: AsyncClient, executor: AsyncCodeExecutor) -> None:

@@ -187,6 +187,8 @@ class AsyncClient:
         self._context: zmq.asyncio.Context | None = None
         self._link: _AsyncLink | None = None
         self._connecting = asyncio.Lock()
+        self._looked_s = 0.0
+        self._found_nobody: DaemonUnreachable | None = None
         self._cancelling: set[asyncio.Future[Reply]] = set()
 
     async def execute(
@@ -333,13 +335,22 @@ class AsyncClient:
         answered.add_done_callback(self._cancelling.discard)
 
     async def _connected(self) -> _AsyncLink:
+        came_s = time.monotonic()
         async with self._connecting:
             if self._link is not None and self._link.alive:
                 return self._link
             if self._link is not None:
                 self._link.close()
                 self._link = None
-            self._link = await self._find()
+            if self._found_nobody is not None and self._looked_s >= came_s:
+                # Looked for while this call waited its turn: each of many would wait for the same silence, one after the other.
+                raise DaemonUnreachable(str(self._found_nobody))
+            self._looked_s = time.monotonic()
+            try:
+                self._link, self._found_nobody = await self._find(), None
+            except DaemonUnreachable as problem:
+                self._found_nobody = problem
+                raise
             return self._link
 
     async def _find(self) -> _AsyncLink:

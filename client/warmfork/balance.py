@@ -12,6 +12,7 @@ Any other answer is the answer. Where each daemon has turned the job away that i
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import threading
@@ -19,7 +20,8 @@ from collections.abc import Callable, Mapping, Set
 from types import TracebackType
 from typing import Final, Self
 
-from warmfork.errors import DaemonUnreachable
+from warmfork.at_fork import renew_after_fork
+from warmfork.errors import DaemonUnreachable, KeyUnavailable, WarmforkError
 from warmfork.exchange import check_seconds, new_id
 from warmfork.results import Result
 from warmfork.retrying import Pauses
@@ -27,22 +29,37 @@ from warmfork.streaming import ExecuteArguments
 
 _AVOIDED_S_MIN: Final = 0.5
 _AVOIDED_S_MAX: Final = 8.0
+_TRIAL_S: Final = 1.0
+_OF_THE_CALL: Final = "DeadlineHopeless"
+"""The rejection that says nothing about other calls."""
+
+log = logging.getLogger("warmfork.client")
 
 
 class Balance:
     """How busy the daemons are with calls of this process, and which are avoided. May be used by any number of threads.
 
+    A forked child counts anew: its parent's calls are not its own.
+
     Args:
         count: of the daemons, from 1; they are known by their index.
         first: which has the first turn; drawn without it, so that programs that make one call each do not all begin with one.
+
+    Attributes:
+        count: as given.
     """
 
     def __init__(self, count: int, first: int | None = None) -> None:
-        self._lock = threading.Lock()
-        self._in_flight = [0] * count
-        self._avoided_until_s = [0.0] * count
-        self._failures = [0] * count
+        self.count = count
         self._turn = random.randrange(count) if first is None else first
+        self._start_afresh()
+        renew_after_fork(self, Balance._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._lock = threading.Lock()
+        self._in_flight = [0] * self.count
+        self._avoided_until_s = [0.0] * self.count
+        self._failures = [0] * self.count
 
     @property
     def in_flight(self) -> list[int]:
@@ -53,54 +70,47 @@ class Balance:
     def take(self, tried: Set[int], now_s: float) -> int | None:
         """The daemon for a call, which is in flight there from now on; None where each has been tried."""
         with self._lock:
-            count = len(self._in_flight)
-            open_ = [index for index in range(count) if index not in tried]
-            if not open_:
+            untried = [index for index in range(self.count) if index not in tried]
+            if not untried:
                 return None
-            chosen = min(
-                open_,
-                key=lambda index: (
-                    self._avoided_until_s[index] > now_s,
-                    self._in_flight[index],
-                    (index - self._turn) % count,
-                ),
-            )
-            self._turn = (chosen + 1) % count
+            chosen = min(untried, key=lambda index: self._rank(index, now_s))
+            self._turn = (chosen + 1) % self.count
             self._in_flight[chosen] += 1
             if self._failures[chosen]:
-                # One call finds out whether it is back; others do not wait for that.
-                self._avoid(chosen, now_s)
+                # One call finds out whether it is back, and another a little later; the rest do not wait for that.
+                self._avoided_until_s[chosen] = max(self._avoided_until_s[chosen], now_s + _TRIAL_S)
             return chosen
+
+    def _rank(self, index: int, now_s: float) -> tuple[bool, int, int]:
+        turns_until = (index - self._turn) % self.count
+        return self._avoided_until_s[index] > now_s, self._in_flight[index], turns_until
 
     def give_back(self, index: int) -> None:
         """A call has ended there."""
         with self._lock:
             self._in_flight[index] -= 1
 
-    def served(self, index: int) -> None:
-        """It took the job."""
+    def answered(self, index: int) -> None:
+        """It is there."""
+        with self._lock:
+            if self._failures[index]:
+                self._failures[index] = 0
+                self._avoided_until_s[index] = 0.0
+
+    def failed(self, index: int, now_s: float) -> None:
+        """It is not there, or not able to work: it is avoided, for longer each time."""
+        with self._lock:
+            if self._avoided_until_s[index] > now_s and self._failures[index]:
+                return  # many calls met the same failure
+            for_s = min(_AVOIDED_S_MAX, _AVOIDED_S_MIN * 2.0 ** min(self._failures[index], 30))
+            self._failures[index] += 1
+            self._avoided_until_s[index] = now_s + for_s
+
+    def is_full(self, index: int, now_s: float, for_s: float) -> None:
+        """It takes nothing in for this time, by what it says; others' jobs may end before, so not for ever."""
         with self._lock:
             self._failures[index] = 0
-            self._avoided_until_s[index] = 0.0
-
-    def turned_away(self, index: int, now_s: float, for_s: float | None = None) -> None:
-        """It did not take the job.
-
-        Args:
-            index: of the daemon.
-            now_s: by the monotonic clock.
-            for_s: for how long, where it says so. Otherwise for longer each time.
-        """
-        with self._lock:
-            if for_s is None:
-                self._failures[index] += 1
-                self._avoid(index, now_s)
-            else:
-                self._avoided_until_s[index] = now_s + min(for_s, _AVOIDED_S_MAX)
-
-    def _avoid(self, index: int, now_s: float) -> None:
-        for_s = min(_AVOIDED_S_MAX, _AVOIDED_S_MIN * 2.0 ** min(self._failures[index], 30))
-        self._avoided_until_s[index] = now_s + for_s
+            self._avoided_until_s[index] = now_s + min(for_s, _AVOIDED_S_MAX)
 
 
 class BalancedCall:
@@ -118,23 +128,30 @@ class BalancedCall:
     def __init__(self, balance: Balance, arguments: ExecuteArguments, clock: Callable[[], float]) -> None:
         self._balance = balance
         self._clock = clock
+        self._started_s = clock()
         self._deadline_s = arguments.get("deadline_s")
         if self._deadline_s is not None:
             check_seconds("deadline_s", self._deadline_s)
-        self._pauses = Pauses(arguments.get("retries"), arguments.get("retry_for_s"), self._deadline_s, clock())
+        self._pauses = Pauses(arguments.get("retries"), arguments.get("retry_for_s"), self._deadline_s, self._started_s)
         # One id for all daemons: whoever cancels the job need not know where it is.
         self._arguments = arguments.copy()
-        self._arguments["job_id"] = arguments.get("job_id") or new_id().hex()
+        if arguments.get("job_id") is None:
+            self._arguments["job_id"] = new_id().hex()
         self._arguments["retries"] = None
         self._arguments["retry_for_s"] = None
         self._at: int | None = None
         self._tried: set[int] = set()
         self._turned_away: list[Result] = []
-        self._silent: dict[int, DaemonUnreachable] = {}
+        self._unusable: dict[int, WarmforkError] = {}
 
     def next_daemon(self) -> int | None:
-        """The daemon to offer the job to: in flight there until the next is asked for, or the end. None: each was asked."""
+        """The daemon to offer the job to: in flight there until the next is asked for, or the end.
+
+        None where each was asked, or the deadline has passed since the first was.
+        """
         self._leave()
+        if self._tried and self._deadline_s is not None and self._clock() >= self._started_s + self._deadline_s:
+            return None  # the answer that there is says that it did not run; a daemon that is idle would begin it
         self._at = self._balance.take(self._tried, self._clock())
         if self._at is not None:
             self._tried.add(self._at)
@@ -163,21 +180,28 @@ class BalancedCall:
         """Whether this, of the daemon asked last, is the call's result; False where the next one may be asked."""
         assert self._at is not None
         if result.verdict == "lost":
-            self._balance.turned_away(self._at, self._clock())
-        elif not result.retry_safe:
-            self._balance.served(self._at)
+            self._balance.failed(self._at, self._clock())
         else:
-            self._balance.turned_away(self._at, self._clock(), result.retry_after_s)
+            self._balance.answered(self._at)
         if not result.retry_safe:
             return True
+        if result.retry_after_s is not None and (result.error is None or result.error.type != _OF_THE_CALL):
+            self._balance.is_full(self._at, self._clock(), result.retry_after_s)
         self._turned_away.append(result)
         return False
 
-    def found_nobody(self, problem: DaemonUnreachable) -> None:
-        """The daemon asked last did not answer; nothing was submitted."""
+    def submitted_nothing(self, problem: WarmforkError) -> None:
+        """The daemon asked last did not answer, or cannot be used from here."""
         assert self._at is not None
-        self._balance.turned_away(self._at, self._clock())
-        self._silent[self._at] = problem
+        self._balance.failed(self._at, self._clock())
+        self._unusable[self._at] = problem
+        if isinstance(problem, KeyUnavailable):  # somebody should mend it, and where others work nobody would see it
+            log.warning("daemon %d of %d is left out: %s", self._at + 1, self._balance.count, problem)
+
+    def went_unanswered(self) -> None:
+        """The daemon asked last has the job, perhaps, and no reply came: the error goes to the caller."""
+        assert self._at is not None
+        self._balance.failed(self._at, self._clock())
 
     def next_round(self) -> float | None:
         """Seconds to wait before all are asked again, None where this was the last attempt."""
@@ -186,7 +210,7 @@ class BalancedCall:
         if pause_s is not None:
             self._tried.clear()
             self._turned_away.clear()
-            self._silent.clear()
+            self._unusable.clear()
         return pause_s
 
     def outcome(self) -> Result:
@@ -196,7 +220,10 @@ class BalancedCall:
             DaemonUnreachable: none answered.
         """
         if not self._turned_away:
-            raise nobody_answered(self._silent)
+            listed = by_number(self._unusable)
+            raise DaemonUnreachable(
+                f"none of {self._balance.count} daemons could be reached; nothing was submitted: {listed}"
+            )
         return min(self._turned_away, key=_wait_s)
 
 
@@ -205,7 +232,6 @@ def _wait_s(result: Result) -> float:
     return math.inf if result.retry_after_s is None else result.retry_after_s
 
 
-def nobody_answered(problems: Mapping[int, DaemonUnreachable]) -> DaemonUnreachable:
-    """The error of a call for which no daemon was there."""
-    listed = "\n".join(f"{index + 1}. {problem}" for index, problem in sorted(problems.items()))
-    return DaemonUnreachable(f"none of {len(problems)} daemons answered; nothing was submitted:\n{listed}")
+def by_number(problems: Mapping[int, WarmforkError]) -> str:
+    """What was wrong with each daemon, by its place in the list, from 1."""
+    return "\n".join(f"{index + 1}. {problem}" for index, problem in sorted(problems.items()))

@@ -9,29 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from warmfork.aio import AsyncClient
-from warmfork.balance import Balance, BalancedCall
+from warmfork.balance import Balance, BalancedCall, by_number
 from warmfork.client import Client
-from warmfork.errors import DaemonUnreachable
+from warmfork.errors import DaemonUnreachable, KeyUnavailable, ReplyTimeout, WarmforkError
 from warmfork.results import Result
 from warmfork.streaming import ExecuteArguments, OnOutput, Run
 from warmfork.wire.replies import HelloReply
 
 _Member = TypeVar("_Member", Client, AsyncClient)
 _Answer = TypeVar("_Answer")
+_ADDRESSES: Final = ("ipc:///", "tcp://")
+_NO_ANSWER: Final = (DaemonUnreachable, KeyUnavailable, ReplyTimeout)
 
 
 class _Balanced(Generic[_Member]):
     """The clients of the daemons, and how busy these are."""
 
-    def __init__(self, daemons: Sequence[str | _Member], kind: Callable[[str], _Member]) -> None:
-        if isinstance(daemons, str) or not daemons:
+    def __init__(self, daemons: Iterable[str | _Member], kind: type[_Member]) -> None:
+        members = [] if isinstance(daemons, str) else list(daemons)
+        if not members:
             raise ValueError(f"daemons is {daemons!r}; give a list with the address of each daemon")
-        self._clients: list[_Member] = [kind(daemon) if isinstance(daemon, str) else daemon for daemon in daemons]
+        for member in members:
+            if not isinstance(member, (str, kind)):
+                raise TypeError(f"a daemon is {member!r}; give its address as text, or {kind.__name__}(...)")
+            if isinstance(member, str) and not member.startswith(_ADDRESSES):
+                raise ValueError(f"a daemon is {member!r}; its address begins with {' or '.join(_ADDRESSES)}")
+        self._clients: list[_Member] = [kind(member) if isinstance(member, str) else member for member in members]
         self._balance = Balance(len(self._clients))
 
     @property
@@ -48,10 +56,11 @@ class BalancedClient(_Balanced[Client]):
             than an address. They are closed with this one.
 
     Raises:
-        ValueError: no daemon is given.
+        ValueError: no daemon is given, or what cannot be the address of one.
+        TypeError: a daemon is neither address nor client.
     """
 
-    def __init__(self, daemons: Sequence[str | Client]) -> None:
+    def __init__(self, daemons: Iterable[str | Client]) -> None:
         super().__init__(daemons, Client)
 
     def execute(self, code: str, *, on_output: OnOutput | None = None, **arguments: Unpack[ExecuteArguments]) -> Result:
@@ -59,23 +68,27 @@ class BalancedClient(_Balanced[Client]):
 
         The daemon with the fewest calls of this client in flight is asked first. Where it does not answer or takes nothing in
         (``rejected``, or ``lost`` with ``retry_safe``), the others are, each once; what may have run is never sent to another.
-        ``retries`` and ``retry_for_s`` are for further rounds among all of them.
+        ``retries`` and ``retry_for_s`` are for further rounds among all of them. A ``job_id`` of your own is known to the daemon
+        that has the job: a second call with it may come to another one, and run again there.
 
         Returns:
             The result. Where every daemon that answered turned the job away, what the one said that may take it soonest.
 
         Raises:
-            DaemonUnreachable: no daemon answered; nothing was submitted.
-            And the others of ``Client.execute``.
+            DaemonUnreachable: no daemon answered, or the keys of those that may cannot be read; nothing was submitted.
+            RequestRefused, ReplyTimeout, SignatureError, ValueNotCarried, ValueError, TypeError: as ``Client.execute``.
         """
         with BalancedCall(self._balance, arguments, time.monotonic) as call:
             while True:
                 for index in iter(call.next_daemon, None):
                     try:
                         result = self._clients[index].execute(code, on_output=on_output, **call.arguments())
-                    except DaemonUnreachable as problem:
-                        call.found_nobody(problem)
+                    except (DaemonUnreachable, KeyUnavailable) as problem:
+                        call.submitted_nothing(problem)
                         continue
+                    except ReplyTimeout:
+                        call.went_unanswered()
+                        raise
                     if call.is_answered(result):
                         return result
                 pause_s = call.next_round()
@@ -86,15 +99,17 @@ class BalancedClient(_Balanced[Client]):
     def cancel(self, job_id: str) -> str:
         """End a job of the same user wherever it is: ``"queued"``, ``"running"``, or ``"unknown"`` where no daemon knows it.
 
+        A job that was turned away and has not come to the next daemon yet is not known to any; ask again.
+
         Raises:
             DaemonUnreachable: none of those that answered knows it, and one did not answer.
-            ReplyTimeout, ValueError: as for ``Client.cancel``.
+            ValueError: the id is none.
         """
-        silent: dict[int, DaemonUnreachable] = {}
+        silent: dict[int, WarmforkError] = {}
         for index, client in enumerate(self._clients):
             try:
                 outcome = client.cancel(job_id)
-            except DaemonUnreachable as problem:
+            except _NO_ANSWER as problem:
                 silent[index] = problem
                 continue
             if outcome != "unknown":
@@ -102,11 +117,11 @@ class BalancedClient(_Balanced[Client]):
         return _unknown(job_id, silent, len(self._clients))
 
     def status(self) -> list[Mapping[str, Any] | None]:
-        """How each daemon is, in their order, as ``Client.status``; None for one that does not answer. Raises ReplyTimeout."""
+        """How each daemon is, in their order, as ``Client.status``; None for one that does not answer."""
         return [_or_none(client.status) for client in self._clients]
 
     def hello(self) -> list[HelloReply | None]:
-        """Who each daemon is, in their order, as ``Client.hello``; None for one that does not answer. Raises ReplyTimeout."""
+        """Who each daemon is, in their order, as ``Client.hello``; None for one that does not answer."""
         return [_or_none(client.hello) for client in self._clients]
 
     def close(self) -> None:
@@ -130,10 +145,10 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
         daemons: address of each, or an ``AsyncClient`` of it. They are closed with this one.
 
     Raises:
-        ValueError: as for ``BalancedClient``.
+        ValueError, TypeError: as for ``BalancedClient``.
     """
 
-    def __init__(self, daemons: Sequence[str | AsyncClient]) -> None:
+    def __init__(self, daemons: Iterable[str | AsyncClient]) -> None:
         super().__init__(daemons, AsyncClient)
 
     async def execute(
@@ -145,9 +160,12 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
                 for index in iter(call.next_daemon, None):
                     try:
                         result = await self._clients[index].execute(code, on_output=on_output, **call.arguments())
-                    except DaemonUnreachable as problem:
-                        call.found_nobody(problem)
+                    except (DaemonUnreachable, KeyUnavailable) as problem:
+                        call.submitted_nothing(problem)
                         continue
+                    except ReplyTimeout:
+                        call.went_unanswered()
+                        raise
                     if call.is_answered(result):
                         return result
                 pause_s = call.next_round()
@@ -161,11 +179,11 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
 
     async def cancel(self, job_id: str) -> str:
         """As ``BalancedClient.cancel``."""
-        silent: dict[int, DaemonUnreachable] = {}
+        silent: dict[int, WarmforkError] = {}
         for index, client in enumerate(self._clients):
             try:
                 outcome = await client.cancel(job_id)
-            except DaemonUnreachable as problem:
+            except _NO_ANSWER as problem:
                 silent[index] = problem
                 continue
             if outcome != "unknown":
@@ -197,23 +215,22 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
 def _or_none(ask: Callable[[], _Answer]) -> _Answer | None:
     try:
         return ask()
-    except DaemonUnreachable:
+    except _NO_ANSWER:
         return None
 
 
 async def _or_none_async(answer: Awaitable[_Answer]) -> _Answer | None:
     try:
         return await answer
-    except DaemonUnreachable:
+    except _NO_ANSWER:
         return None
 
 
-def _unknown(job_id: str, silent: Mapping[int, DaemonUnreachable], count: int) -> str:
+def _unknown(job_id: str, silent: Mapping[int, WarmforkError], count: int) -> str:
     """What it means that no daemon of those that answered knows a job. Raises DaemonUnreachable."""
     if not silent:
         return "unknown"
-    named = "; ".join(f"{index + 1}. {problem}" for index, problem in silent.items())
     raise DaemonUnreachable(
         f"{count - len(silent)} of {count} daemons do not know the job {job_id}, and the others did not answer, so that it may "
-        f"still run there: {named}"
+        f"still run there: {by_number(silent)}"
     )

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 import zmq
 
+from warmfork.at_fork import renew_after_fork
 from warmfork.curve import ClientKeys
 from warmfork.discovery import Whereabouts, nobody_listens, unreachable
 from warmfork.errors import DaemonUnreachable, ProtocolError, ReplyTimeout
@@ -76,8 +77,12 @@ class Client:
         self._where = Whereabouts(
             address, key, key_file, connect_timeout_s, server_key, server_key_file, client_key_file
         )
-        self._lock = threading.Lock()
+        self._renew_lock()
+        renew_after_fork(self, Client._renew_lock)
         self._start_afresh()
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def _start_afresh(self) -> None:
         self._pid = os.getpid()

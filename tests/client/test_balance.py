@@ -1,17 +1,21 @@
-"""Who gets a call: the daemon with the fewest in flight, by turns, the absent last; and a job goes on only where it did not run."""
+"""Who gets a call: the daemon with the fewest in flight, by turns, the absent last; and a job goes on only if it did not run."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+import gc
+import os
+import re
+import signal
+import weakref
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmfork import BalancedClient, DaemonUnreachable
+from warmfork import AsyncBalancedClient, AsyncClient, BalancedClient, Client, DaemonUnreachable, KeyUnavailable
 from warmfork.balance import Balance, BalancedCall
-from warmfork.results import Result
+from warmfork.results import ErrorInfo, Result
 from warmfork.streaming import ExecuteArguments
 
 OK = Result("00", "ok")
@@ -110,7 +114,7 @@ def test_where_nobody_answers_that_is_the_error() -> None:
     """With what was wrong at each."""
     with call_on(Balance(2)) as call:
         for index in iter(call.next_daemon, None):
-            call.found_nobody(DaemonUnreachable(f"no socket {index}"))
+            call.submitted_nothing(DaemonUnreachable(f"no socket {index}"))
         with pytest.raises(DaemonUnreachable, match=r"none of 2 daemons(?s:.*)1\. no socket 0\n2\. no socket 1"):
             call.outcome()
 
@@ -120,7 +124,7 @@ def test_the_answer_of_those_that_answered_counts_more_than_silence() -> None:
     for answers in ([REJECTED, LEAVING, SOONER], [LEAVING, SOONER, REJECTED], [SOONER, REJECTED, LEAVING]):
         with call_on(Balance(4, first=0)) as call:
             call.next_daemon()
-            call.found_nobody(GONE)
+            call.submitted_nothing(GONE)
             for answer in answers:
                 call.next_daemon()
                 call.is_answered(answer)
@@ -141,7 +145,7 @@ def test_further_rounds_ask_all_again_after_the_shortest_time() -> None:
         again = []
         for index in iter(call.next_daemon, None):
             again.append(index)
-            call.found_nobody(GONE)
+            call.submitted_nothing(GONE)
         assert {0, 1, 2} == set(again)
         assert call.next_round() is None
         with pytest.raises(DaemonUnreachable):  # what the first round said is not this one's
@@ -180,33 +184,94 @@ def test_an_absent_daemon_is_asked_last_and_for_longer_each_time() -> None:
     clock = Clock()
     with call_on(balance, clock) as call:
         assert 0 == call.next_daemon()
-        call.found_nobody(GONE)
+        call.submitted_nothing(GONE)
         assert 1 == call.next_daemon()
         assert call.is_answered(OK)
-    assert [1, 1, 1] == [balance.take(set(), clock.now_s) for _ in range(3)]
+    assert [1, 1, 1] == [balance.take(set(), clock.now_s + 0.4) for _ in range(3)]
     assert 0 == balance.take({1}, clock.now_s)  # last, but asked where no other is left
-    balance.turned_away(0, clock.now_s)
-    balance.give_back(0)
-    clock.now_s += 1.5
-    assert 1 == balance.take(set(), clock.now_s)
-    clock.now_s += 1.0
+    clock.now_s += 1.1
     assert [0, 1] == [
         balance.take(set(), clock.now_s) for _ in range(2)
     ]  # one tries it, the next does not wait for that
-    balance.served(0)
-    assert 0 == balance.take(set(), clock.now_s)
+    clock.now_s += 1.1
+    balance.failed(0, clock.now_s)
+    assert 1 == balance.take(set(), clock.now_s + 0.9)
+    assert 0 == balance.take(set(), clock.now_s + 1.1)
+    balance.answered(0)
+    assert [0, 0] == [balance.take(set(), clock.now_s) for _ in range(2)]
+
+
+def test_many_calls_that_meet_one_death_count_once() -> None:
+    """Thirty calls in flight at a daemon that dies do not make it avoided for as long as thirty deaths in a row."""
+    balance = Balance(2, first=0)
+    for _ in range(30):
+        balance.failed(0, 100.0)
+    assert {1} == {balance.take(set(), 100.4) for _ in range(2)}
+    assert 0 == balance.take(set(), 100.6)
 
 
 def test_a_full_daemon_is_asked_last_for_as_long_as_it_said() -> None:
-    """Bounded, because others' jobs may end before."""
+    """Bounded, because others' jobs may end before; and whoever says so is there."""
     balance = Balance(2, first=0)
-    balance.turned_away(0, 100.0, 2.0)
+    balance.failed(0, 99.0)
+    balance.is_full(0, 100.0, 2.0)
     assert [1, 1] == [balance.take(set(), 101.9) for _ in range(2)]
-    assert 0 == balance.take(set(), 102.1)
-    balance.turned_away(1, 100.0, 3600.0)
+    assert [0, 0] == [balance.take(set(), 102.1) for _ in range(2)]
+    balance.is_full(1, 100.0, 3600.0)
     for _ in range(3):
         balance.take({1}, 100.0)
     assert 1 == balance.take(set(), 109.0)
+
+
+def test_an_answer_of_before_does_not_make_a_full_daemon_free() -> None:
+    """A job that ends there says nothing about the queue."""
+    balance = Balance(2, first=0)
+    balance.is_full(0, 100.0, 2.0)
+    balance.answered(0)
+    assert 1 == balance.take(set(), 100.1)
+
+
+def test_a_deadline_that_one_call_cannot_keep_turns_no_other_away() -> None:
+    """It is the call that is refused, and it goes on; others are not kept from there."""
+    balance = Balance(2, first=0)
+    with call_on(balance) as call:
+        assert 0 == call.next_daemon()
+        hopeless = Result("00", "rejected", error=ErrorInfo("DeadlineHopeless", ""), retry_after_s=3.0, retry_safe=True)
+        assert not call.is_answered(hopeless)
+        assert 1 == call.next_daemon()
+    assert 0 == balance.take(set(), 100.0)
+
+
+def test_no_daemon_gets_a_job_whose_deadline_has_passed() -> None:
+    """One that was rejected at its end did not run; an idle daemon would begin it, and kill it."""
+    clock = Clock()
+    with call_on(Balance(2, first=0), clock, {"deadline_s": 5.0}) as call:
+        call.next_daemon()
+        clock.now_s += 5.0
+        assert not call.is_answered(REJECTED)
+        assert call.next_daemon() is None
+        assert call.next_round() is None
+        assert call.outcome() is REJECTED
+
+
+def test_one_whose_key_cannot_be_read_is_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was submitted, so others may be asked; but somebody has to mend it."""
+    balance = Balance(2, first=0)
+    with call_on(balance) as call:
+        call.next_daemon()
+        call.submitted_nothing(KeyUnavailable("no key"))
+        assert 1 == call.next_daemon()
+    assert ["daemon 1 of 2 is left out: no key"] == [record.getMessage() for record in caplog.records]
+    assert 1 == balance.take(set(), 100.1)
+
+
+def test_one_that_does_not_reply_is_avoided() -> None:
+    """A daemon that hangs would have the fewest calls whenever one of them has been given up."""
+    balance = Balance(2, first=0)
+    with call_on(balance) as call:
+        call.next_daemon()
+        call.went_unanswered()
+    assert [1, 1] == [balance.take(set(), 100.1) for _ in range(2)]
 
 
 def test_a_connection_that_ended_under_a_job_counts_as_absence() -> None:
@@ -234,30 +299,59 @@ def test_what_a_call_holds_it_gives_back_whatever_ends_it() -> None:
     assert [0, 0] == balance.in_flight
 
 
-def test_threads_lose_no_count() -> None:
-    """Many at once, and all is given back."""
-    balance = Balance(3)
-
-    def work() -> None:
-        for _ in range(300):
-            with call_on(balance) as call:
-                for number, _ in enumerate(_taken(call)):
-                    call.is_answered(REJECTED if number else LEAVING)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [0, 0, 0] == balance.in_flight
-
-
-def _taken(call: BalancedCall) -> Iterator[int]:
-    return iter(call.next_daemon, None)
+def test_a_forked_child_counts_its_own_calls() -> None:
+    """It has none of its parent's threads, whose calls would never end there, nor whoever held the lock."""
+    balance = Balance(2, first=0)
+    balance.take(set(), 0.0)
+    with balance._lock:
+        pid = os.fork()
+        if not pid:
+            signal.alarm(20)  # a child that waits for the lock must not keep the test
+            right = False
+            try:
+                right = [1, 0, 1] == [balance.take(set(), 0.0) for _ in range(3)] and [1, 2] == balance.in_flight
+            finally:
+                os._exit(not right)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert [1, 0] == balance.in_flight
 
 
-@pytest.mark.parametrize("none", [[], (), "ipc:///run/warmfork/warmfork.sock"])
+def test_a_balance_that_nobody_has_any_more_is_let_go() -> None:
+    """What is to be done after a fork keeps nothing alive."""
+    balance = Balance(2)
+    left = weakref.ref(balance)
+    del balance
+    gc.collect()
+    assert left() is None
+
+
+@pytest.mark.parametrize("none", [[], (), iter(()), "ipc:///run/warmfork/warmfork.sock"])
 def test_no_daemon_or_one_as_text_is_refused(none: list[str]) -> None:
     """One address is what Client is for, and a text would be taken letter by letter."""
     with pytest.raises(ValueError, match="list with the address"):
         BalancedClient(none)
+
+
+@pytest.mark.parametrize("wrong", ["", "warmfork.sock", "ipc://run/relative", "/run/warmfork/warmfork.sock"])
+def test_what_is_no_address_is_refused_at_once(wrong: str) -> None:
+    """Beside one that works it would never be noticed; and an empty one would be any daemon that is found."""
+    with pytest.raises(ValueError, match=re.escape(f"a daemon is {wrong!r}; its address begins with")):
+        BalancedClient(["ipc:///run/a.sock", wrong])
+
+
+@pytest.mark.parametrize("wrong", [None, b"ipc:///run/a.sock", 7])
+def test_what_is_no_client_is_refused_at_once(wrong: Any) -> None:
+    """It is told what it should be."""
+    with pytest.raises(TypeError, match=r"or Client\(\.\.\.\)"):
+        BalancedClient([wrong])
+    with pytest.raises(TypeError, match=r"or AsyncClient\(\.\.\.\)"):
+        AsyncBalancedClient([wrong])
+
+
+def test_a_client_of_the_other_kind_is_refused_at_once() -> None:
+    """It could not be awaited, or never would be."""
+    one: Any = AsyncClient("ipc:///run/a.sock")
+    with pytest.raises(TypeError, match=r"or Client\(\.\.\.\)"):
+        BalancedClient([one])
+    with Client("ipc:///run/a.sock") as other, pytest.raises(TypeError, match=r"or AsyncClient\(\.\.\.\)"):
+        AsyncBalancedClient([cast(Any, other)])

@@ -64,6 +64,36 @@ def test_more_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("works")
+def test_a_unit_for_several_daemons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--instances adds the same unit with a directory for each instance; nothing else of it differs."""
+    monkeypatch.setattr(install_service, "systemd_version", lambda: 253)
+    assert 0 == cli.main(["install-service", "--root", str(tmp_path), "--yes", "--instances"])
+    units = tmp_path / "etc/systemd/system"
+    single, several = ((units / name).read_text().splitlines() for name in ("warmfork.service", "warmfork@.service"))
+    differ = [(one, other) for one, other in zip(single, several, strict=True) if one != other]
+    assert [
+        (
+            "Description=warmfork: runs Python that a language model wrote, guarded and warm",
+            "Description=warmfork %i: runs Python that a language model wrote, guarded and warm",
+        ),
+        (
+            f"ExecStart={sys.executable} -m warmfork serve --system",
+            f"ExecStart={sys.executable} -m warmfork serve --system --runtime-dir /run/warmfork-%i",
+        ),
+        ("RuntimeDirectory=warmfork", "RuntimeDirectory=warmfork-%i"),
+    ] == differ
+    drop_ins = [
+        (units / f"{name}.d/notify-reload.conf").read_bytes() for name in ("warmfork.service", "warmfork@.service")
+    ]
+    assert drop_ins[0] == drop_ins[1]
+    told = capsys.readouterr().out
+    assert "systemctl enable --now warmfork@1 warmfork@2" in told
+    assert "ipc:///run/warmfork-1/warmfork.sock" in told
+
+
+@pytest.mark.usefixtures("works")
 def test_a_file_that_differs_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A changed unit stays unless --force; the difference is shown. The same file is no obstacle."""
     arguments = ["install-service", "--root", str(tmp_path), "--yes"]

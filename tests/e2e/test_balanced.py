@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -79,21 +80,75 @@ def test_a_long_job_sends_the_others_to_the_idle_daemon(daemons: list[EmbeddedDa
         assert "unknown" == client.cancel(job_id)
 
 
-def test_what_one_daemon_has_no_room_for_the_other_runs(daemons: list[EmbeddedDaemon]) -> None:
-    """``rejected`` by one is offered to the other; by both it is the answer."""
+@contextlib.contextmanager
+def full_daemon() -> Iterator[tuple[EmbeddedDaemon, Callable[[], None]]]:
+    """One that has a job and another that waits, and rejects the next; and what ends these two."""
     full = start(**{"pool.running_max": 1, "queue.jobs_max": 1})
-    try:
-        with Client(full.address, key=full.key) as direct, BalancedClient(clients_of([full])) as alone:
-            for _ in range(2):
-                threading.Thread(target=lambda: direct.execute("while True: pass", timeout_s=60), daemon=True).start()
+    ids = [os.urandom(16).hex() for _ in range(2)]
+    with Client(full.address, key=full.key) as direct:
+        jobs = [
+            threading.Thread(target=lambda one=one: direct.execute("while True: pass", job_id=one), daemon=True)
+            for one in ids
+        ]
+
+        def end() -> None:
+            for one in ids:
+                direct.cancel(one)
+
+        try:
+            for job in jobs:
+                job.start()
             wait_until(lambda: direct.status()["queue"]["jobs"] == 1, "one runs and one waits")
-            assert "rejected" == alone.execute("print(1)").verdict
-            with BalancedClient(clients_of([full, daemons[0]])) as client:
-                assert [("ok", "1\n")] * 4 == [
-                    (one.verdict, one.stdout) for one in (client.execute("print(1)") for _ in range(4))
-                ]
-    finally:
-        full.stop()
+            yield full, end
+            end()
+            for job in jobs:
+                job.join(20)
+        finally:
+            full.stop()
+
+
+def test_what_one_daemon_has_no_room_for_the_other_runs(daemons: list[EmbeddedDaemon]) -> None:
+    """``rejected`` by one is offered to the other; by both it is the answer, or the beginning of the next round."""
+    with full_daemon() as (full, end), BalancedClient(clients_of([full])) as alone:
+        assert "rejected" == alone.execute("print(1)").verdict
+        with BalancedClient(clients_of([full, daemons[0]])) as client:
+            results = [client.execute("print(1)") for _ in range(4)]
+            assert [("ok", "1\n")] * 4 == [(one.verdict, one.stdout) for one in results]
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(alone.execute, "print(2)", retries=100, retry_for_s=60)
+            wait_until(lambda: alone.in_flight == [0] and not call.done(), "it was rejected and pauses")
+            end()
+            assert "2\n" == call.result(60).stdout
+
+
+def test_asynchronous_calls_go_on_too(daemons: list[EmbeddedDaemon]) -> None:
+    """The same, awaited."""
+
+    async def run(full: EmbeddedDaemon, end: Callable[[], None]) -> None:
+        async with AsyncBalancedClient([AsyncClient(full.address, key=full.key)]) as alone:
+            assert "rejected" == (await alone.execute("print(1)")).verdict
+            both = [AsyncClient(daemon.address, key=daemon.key) for daemon in (full, daemons[0])]
+            async with AsyncBalancedClient(both) as client:
+                assert ["1\n"] * 4 == [(await client.execute("print(1)")).stdout for _ in range(4)]
+            call = asyncio.create_task(alone.execute("print(2)", retries=100, retry_for_s=60))
+            await asyncio.to_thread(end)
+            assert "2\n" == (await call).stdout
+
+    with full_daemon() as (full, end):
+        asyncio.run(asyncio.wait_for(run(full, end), 60))
+
+
+def test_a_daemon_whose_key_cannot_be_read_is_left_out(
+    daemons: list[EmbeddedDaemon], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is submitted to it, others answer, and the log says what to mend; alone, it is the error."""
+    locked = Client(daemons[0].address, key_file=tmp_path / "none")
+    with BalancedClient([locked, *clients_of(daemons[1:])]) as client:
+        assert ["ok"] * 4 == [client.execute("print(1)").verdict for _ in range(4)]
+        assert [False, True] == [status is not None for status in client.status()]
+        assert any("cannot be read" in record.getMessage() for record in caplog.records)
+        with BalancedClient([locked]) as alone, pytest.raises(DaemonUnreachable, match="cannot be read"):
+            alone.execute("print(1)")
 
 
 def test_a_daemon_that_dies_and_comes_back(daemons: list[EmbeddedDaemon], serve: Callable[..., Served]) -> None:
@@ -134,8 +189,8 @@ def test_without_any_daemon_nothing_is_submitted(tmp_path: Path) -> None:
         assert [0, 0] == client.in_flight
 
 
-def test_what_a_daemon_refuses_is_raised_and_offered_to_nobody_else(daemons: list[EmbeddedDaemon]) -> None:
-    """A request that is wrong is wrong everywhere."""
+def test_what_a_daemon_refuses_is_raised(daemons: list[EmbeddedDaemon]) -> None:
+    """A request that is wrong is wrong everywhere, and keeps no daemon busy."""
     with BalancedClient(clients_of(daemons)) as client:
         with pytest.raises(RequestRefused, match="no-such-template"):
             client.execute("print(1)", template="no-such-template")

@@ -53,6 +53,24 @@ def test_a_silent_socket_is_no_daemon(tmp_path: Path) -> None:
         assert time.monotonic() - started < 5
 
 
+def test_many_async_calls_wait_for_one_silence_together(tmp_path: Path) -> None:
+    """Each looks for itself or learns what another found meanwhile; not one after the other."""
+    import socket
+
+    async def run() -> None:
+        async with AsyncClient(f"ipc://{tmp_path}/s.sock", connect_timeout_s=0.5) as client:
+            ends = await asyncio.gather(*(client.execute("print(1)") for _ in range(20)), return_exceptions=True)
+            assert {DaemonUnreachable} == {type(end) for end in ends}
+
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s.sock"))
+        silent.listen(100)
+        (tmp_path / "key").write_bytes(bytes(32))
+        started = time.monotonic()
+        asyncio.run(run())
+    assert time.monotonic() - started < 5  # 1 s; one after the other they take 10
+
+
 def test_async_no_daemon_is_told_at_once(tmp_path: Path) -> None:
     """The asynchronous client says so too."""
 
@@ -68,6 +86,22 @@ def test_too_long_an_address_is_refused_with_its_reason() -> None:
     """An ipc path that the kernel cannot take is named as such."""
     with Client("ipc:///" + "x" * 120) as client, pytest.raises(DaemonUnreachable, match="107"):
         client.hello()
+
+
+def test_a_fork_under_a_lock_that_another_thread_holds(daemon: EmbeddedDaemon) -> None:
+    """A child that is forked while a thread is at the client's books can use the client."""
+    with Client(daemon.address, key=daemon.key) as client:
+        client.hello()
+        with client._lock:
+            child = os.fork()
+            if not child:
+                signal.alarm(30)  # a child that waits for the lock must not keep the test
+                ended = 1
+                try:
+                    ended = client.execute("print(6 * 7)").stdout != "42\n"
+                finally:
+                    os._exit(ended)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_threads_share_one_client(daemon: EmbeddedDaemon) -> None:

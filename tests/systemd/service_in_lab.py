@@ -16,10 +16,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from warmfork import AsyncClient, Client, DaemonUnreachable, Result
+from warmfork import AsyncClient, BalancedClient, Client, DaemonUnreachable, Result
 
 PYTHON = "/opt/venv/bin/python"
 SOCKET = Path("/run/warmfork/warmfork.sock")
@@ -344,6 +345,51 @@ def socket_activation() -> None:
     run("systemctl", "stop", "warmfork.socket", "warmfork")
 
 
+def several() -> None:
+    """Two instances, each on a CPU of its own, and a client that divides its calls; one is killed meanwhile."""
+    run(PYTHON, "-m", "warmfork", "install-service", "--yes", "--socket", "--instances")
+    units = [f"warmfork@{number}" for number in (1, 2)]
+    for cpu, unit in enumerate(units):
+        drop_in = Path(f"/etc/systemd/system/{unit}.service.d/cpus.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text(f"[Service]\nCPUAffinity={cpu}\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", *units)
+    addresses = [f"ipc:///run/warmfork-{number}/warmfork.sock" for number in (1, 2)]
+    with BalancedClient(addresses) as client, ThreadPoolExecutor(4) as pool:
+        told = [status["workers"]["running_max"] for status in client.status() if status is not None]
+        check(told == [4, 4], f"each has the pool of its one CPU: running_max {told}")
+        results = list(pool.map(lambda number: client.execute(f"{CHART}\nprint({number})"), range(20)))
+        right = [
+            result.ok and len(result.charts) == 1 and f"\n{n}\n" in result.stdout for n, result in enumerate(results)
+        ]
+        parts = [sum(status["jobs"]["by_verdict"].values()) for status in client.status() if status is not None]
+        check(all(right) and min(parts) >= 5, f"20 charts, divided {parts}, each signed by the daemon that drew it")
+        pid = run("systemctl", "show", units[0], "-p", "MainPID", "--value").stdout.strip()
+        os.kill(int(pid), signal.SIGKILL)
+        check(all(client.execute("print(1)").ok for _ in range(20)), "one is killed: 20 calls, none lost")
+        wait_until(lambda: None not in client.status(), "it serves again")
+    run(
+        "runuser",
+        "-u",
+        "alice",
+        "--",
+        PYTHON,
+        "-m",
+        "warmfork",
+        "run",
+        "--address",
+        addresses[1],
+        "-",
+        input="print(1)",
+    )
+    refused = ("runuser", "-u", "mallory", "--", PYTHON, "-m", "warmfork", "run", "--address", addresses[1], "-")
+    run(*refused, input="print(1)", expect=69)
+    check(True, "alice is let in, mallory is not")
+    run("systemctl", "stop", *units)
+    check(run("pgrep", "-u", "warmfork", expect=1).stdout == "", "no process is left")
+
+
 STEPS: tuple[Callable[[], None], ...] = (
     install,
     start,
@@ -360,6 +406,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     bad_configuration,
     credential,
     socket_activation,
+    several,
 )
 
 

@@ -13,8 +13,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,11 +29,13 @@ examples:
   sudo /opt/warmfork/bin/warmfork install-service              shows everything, changes nothing
   sudo /opt/warmfork/bin/warmfork install-service --yes        writes the files
   sudo /opt/warmfork/bin/warmfork install-service --yes --socket   … and a socket unit
+  sudo /opt/warmfork/bin/warmfork install-service --yes --instances   … and a unit for several daemons side by side
 """
 
 _UNIT: Final = "warmfork.service"
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """What ProtectHome= and PrivateTmp= of the unit hide from the service."""
+_INSTANCES: Final = "warmfork@.service"
 _NOTIFY_RELOAD_SINCE: Final = 253
 _IMPORTS: Final = "import warmfork.cli, warmfork_daemon.main"
 
@@ -66,6 +68,12 @@ _RELOAD: Final = Item(
     f"etc/systemd/system/{_UNIT}.d/notify-reload.conf",
     "systemctl reload waits for the daemon's answer (this systemd can)",
 )
+_INSTANCE: Final = Item(
+    _UNIT,
+    f"etc/systemd/system/{_INSTANCES}",
+    "the same as often as wanted: warmfork@1 serves in /run/warmfork-1, warmfork@2 in /run/warmfork-2, ...",
+)
+_INSTANCE_RELOAD: Final = replace(_RELOAD, target=f"etc/systemd/system/{_INSTANCES}.d/notify-reload.conf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     act.add_argument("--dry-run", action="store_true", help="only show what would be written (the default)")
     act.add_argument("--yes", action="store_true", help="write the files")
     parser.add_argument("--socket", action="store_true", help="also install the socket unit")
+    parser.add_argument(
+        "--instances", action="store_true", help=f"also install {_INSTANCES}, for several daemons on many CPUs"
+    )
     parser.add_argument("--force", action="store_true", help="replace files that are there and differ")
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="write below DIR: for the image of a machine (default: /)"
@@ -107,8 +118,10 @@ def _chosen(args: argparse.Namespace) -> list[Item]:
     items = [*_ALWAYS]
     if args.socket:
         items.append(_SOCKET)
+    if args.instances:
+        items.append(_INSTANCE)
     if systemd_version() >= _NOTIFY_RELOAD_SINCE:
-        items.append(_RELOAD)
+        items += [_RELOAD, _INSTANCE_RELOAD] if args.instances else [_RELOAD]
     return items
 
 
@@ -137,14 +150,25 @@ def source_dir() -> Path:
 
 
 def text_of(item: Item, python: str) -> str:
-    """The contents of the file; the unit starts ``python``."""
+    """The contents of the file; a unit starts ``python``, and that of instances has a directory for each."""
     text = (source_dir() / item.source).read_text(encoding="utf-8")
     if item.source != _UNIT:
         return text
-    start = f"ExecStart={_quoted(python)} -m warmfork serve --system"
-    replaced, count = re.subn(r"^ExecStart=.*$", start.replace("\\", r"\\"), text, flags=re.MULTILINE)
-    assert count == 1
-    return replaced
+    start = f"{_quoted(python)} -m warmfork serve --system"
+    if item != _INSTANCE:
+        return _with_settings(text, {"ExecStart": start})
+    own = {"ExecStart": f"{start} --runtime-dir /run/warmfork-%i", "RuntimeDirectory": "warmfork-%i"}
+    return _with_settings(
+        text, own | {"Description": "warmfork %i: runs Python that a language model wrote, guarded and warm"}
+    )
+
+
+def _with_settings(unit: str, settings: Mapping[str, str]) -> str:
+    for name, setting in settings.items():
+        line = f"{name}={setting}".replace("\\", r"\\")
+        unit, count = re.subn(rf"^{name}=.*$", line, unit, flags=re.MULTILINE)
+        assert count == 1
+    return unit
 
 
 def _quoted(path: str) -> str:
@@ -205,7 +229,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def _show_next(args: argparse.Namespace, root: Path) -> None:
-    units = "warmfork.socket warmfork.service" if args.socket else "warmfork.service"
+    units, directory = "warmfork.service", "warmfork"
+    if args.instances:
+        units, directory = "warmfork@1 warmfork@2", "warmfork-1"
+    if args.socket:
+        units = f"warmfork.socket {'warmfork.service ' if args.instances else ''}{units}"
     done = "written" if args.yes else "shown only, nothing was written (--yes writes them)"
     below = "" if root == Path("/") else f" --root={root}"
     sys.stdout.write(
@@ -215,6 +243,6 @@ def _show_next(args: argparse.Namespace, root: Path) -> None:
         "  systemctl daemon-reload                    reads the unit\n"
         f"  systemctl enable --now {units}    starts it, now and at boot\n"
         "  usermod --append --groups warmfork USER    lets USER in, from the next login on\n"
-        "  systemctl status warmfork; warmfork doctor --address ipc:///run/warmfork/warmfork.sock\n"
+        f"  systemctl status {units}; warmfork doctor --address ipc:///run/{directory}/warmfork.sock\n"
         "Settings go to /etc/warmfork/warmfork.toml ('warmfork config' prints one to start from); none are needed.\n"
     )
