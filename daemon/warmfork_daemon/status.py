@@ -136,6 +136,7 @@ def _status_of(pool: WorkerPool, pools: Pools) -> dict[str, Any]:
         "generation": pool.generation,
         "settled": pool.settled,
         "heap": {"moved_bytes": (heap := pool.as_settled.measure("heap")).amount, "detail": heap.detail},
+        "joined": {"fewer": (joined := pool.as_settled.measure("joined")).amount, "detail": joined.detail},
         "immortal": {"objects": (immortal := pool.as_settled.measure("immortal")).amount, "detail": immortal.detail},
         "pages": {"known_bytes": (pages := pool.as_settled.measure("pages")).amount, "detail": pages.detail},
         "fresh": {"taken_bytes": (fresh := pool.as_settled.measure("fresh")).amount, "detail": fresh.detail},

@@ -111,6 +111,7 @@ def start_order(spec: TemplateSpec, config: Config, slots_dir: Path, left_out: S
         left_out=tuple(left_out),
         rehearse=spec.rehearse,
         heap_memfd=config.pool.heap_memfd == "auto",
+        joined_mappings=config.pool.joined_mappings == "auto",
         immortal_objects=config.pool.immortal_objects == "auto",
         fresh_memory=config.pool.fresh_memory == "auto",
         native_steps=config.pool.native_steps == "auto",

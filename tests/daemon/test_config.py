@@ -117,6 +117,7 @@ def _another_value(row: Any) -> tuple[Any, str]:
         "log.level": "debug",
         "log.format": "json",
         "pool.heap_memfd": "off",
+        "pool.joined_mappings": "off",
         "pool.immortal_objects": "off",
         "pool.fresh_memory": "off",
         "pool.native_steps": "off",

@@ -1,4 +1,4 @@
-"""Uncounted objects and fresh memory on and off: the status says which, and jobs cannot tell."""
+"""Joined mappings, uncounted objects and fresh memory on and off: the status says which, and jobs cannot tell."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ plt.plot(frame["a"])
 
 @pytest.fixture(scope="module", params=["auto", "off"])
 def settled(request: pytest.FixtureRequest) -> Iterator[tuple[str, Client]]:
-    """A private daemon whose workers come from a settled template, with the setting that both measures have."""
-    settings = {"pool.immortal_objects": request.param, "pool.fresh_memory": request.param}
+    """A private daemon whose workers come from a settled template, with the setting that the measures have."""
+    names = ("joined_mappings", "immortal_objects", "fresh_memory")
+    settings = {f"pool.{name}": request.param for name in names}
     with embedded(workers=2, settings=settings) as client:
         wait_until(lambda: all(one["settled"] for one in client.status()["templates"]), "they settle", 60)
         yield request.param, client
@@ -44,11 +45,14 @@ def test_the_status_says_what_was_done(settled: tuple[str, Client]) -> None:
     """Of each template: how much, or why not."""
     how, client = settled
     for template in client.status()["templates"]:
-        immortal, fresh = template["immortal"], template["fresh"]
+        joined, immortal, fresh = template["joined"], template["immortal"], template["fresh"]
         if how == "off":
+            assert {"fewer": 0, "detail": "switched off (pool.joined_mappings)"} == joined
             assert {"objects": 0, "detail": "switched off (pool.immortal_objects)"} == immortal
             assert {"taken_bytes": 0, "detail": "switched off (pool.fresh_memory)"} == fresh
-        elif "not built" not in fresh["detail"]:
+            continue
+        assert joined["fewer"] > 20
+        if "not built" not in fresh["detail"]:
             assert 100 << 10 < fresh["taken_bytes"] < 64 << 20
             assert (immortal["objects"] > 50_000) == UNCOUNTED
 

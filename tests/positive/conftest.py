@@ -106,7 +106,15 @@ def _workers(client: Client) -> set[int]:
 @pytest.fixture(scope="session")
 def control() -> Iterator[Client]:
     """No guard of the kernel, and matplotlib as it is."""
-    off = ("chart_shortcuts", "hot_pages", "heap_memfd", "immortal_objects", "fresh_memory", "native_steps")
+    off = (
+        "chart_shortcuts",
+        "hot_pages",
+        "heap_memfd",
+        "joined_mappings",
+        "immortal_objects",
+        "fresh_memory",
+        "native_steps",
+    )
     plain = {"guard.unguarded": True, **{f"pool.{name}": "off" for name in off}}
     with embedded(workers=2, settings={**_ROOMY, **plain}) as private:
         yield private

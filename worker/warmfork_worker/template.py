@@ -28,9 +28,6 @@ from warmfork_worker.entry import WorkerSetup, become_worker, settle, steps_to_e
 from warmfork_worker.font_list import FontList
 from warmfork_worker.fonts import FontReport
 from warmfork_worker.forking import drop_needless_hooks
-from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
-from warmfork_worker.heap import Heap
-from warmfork_worker.immortal import make_immortal
 from warmfork_worker.kernel import calls, proc
 from warmfork_worker.kernel.guard import KernelGuard
 from warmfork_worker.kernel.rlimits import Limits
@@ -39,6 +36,7 @@ from warmfork_worker.late import LateLibraries
 from warmfork_worker.launch import GROUP_SIGNALS, World, own_pid
 from warmfork_worker.learner import Learner
 from warmfork_worker.lessons import Lessons
+from warmfork_worker.measures import Measures
 from warmfork_worker.native import load_native_parts
 from warmfork_worker.native_loop import Born, NativeLoop
 from warmfork_worker.policy import Guard, default_readable_roots
@@ -109,7 +107,7 @@ class Template:
             # Workers would inherit it, and the guard's word that nothing a job writes becomes code would not hold.
             sys.stderr.write(f"warmfork: a preloaded library keeps memory that is writable and executable: {mapping}\n")
         gc.freeze()
-        self._heap = Heap(wanted=start.heap_memfd)
+        self._measures = Measures(start)
         if self._world.private:
             calls.set_dumpable(False)
         else:
@@ -241,20 +239,11 @@ class Template:
             settle(self._setup.guard, places.work_dir, places.temp_dir)
             self._setup = replace(self._setup, settled=True)
             warm_up(self._setup.guard, Slot(places.work_dir, places.temp_dir, -1))
-        immortal = make_immortal(wanted=self._start.immortal_objects)
-        gc.freeze()
-        tidy_free_memory()
-        fresh = use_up_free_memory(wanted=self._start.fresh_memory)
-        heap = self._heap.move()
-        self._heap_bytes = heap.moved_bytes
+        taken = self._measures.take()
+        self._heap_bytes = taken.heap_bytes
         self._setup = replace(self._setup, address_max=self._setup.kernel_guard.address_max())
-        took = (
-            control.Measure("heap", heap.moved_bytes, heap.detail),
-            control.Measure("immortal", immortal.objects, immortal.detail),
-            control.Measure("fresh", fresh.taken_bytes, fresh.detail),
-        )
         self._lessons = Lessons(self._setup, wanted=self._start.hot_pages)
-        self._settled = control.Settled(failed, took)
+        self._settled = control.Settled(failed, taken.told)
         self._begin_lesson(self._lessons, self._settled)
 
     def _begin_lesson(self, lessons: Lessons, settled: control.Settled) -> None:

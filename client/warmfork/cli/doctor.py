@@ -42,6 +42,9 @@ _MEASURES: Final = {
         "heap", "moved_bytes", "; out of the page tables, so forks are cheap",
         "stays in the page tables, so forks cost more",
     ),
+    "mappings": (
+        "joined", "fewer", " that forks need not copy", "as they are, so forks cost more",
+    ),
     "reference counts": ("immortal", "objects", " have none; workers copy less", "kept, so jobs cost more"),
     "free memory": (
         "fresh", "taken_bytes", "; workers allocate in memory of their own", "shared, so jobs cost more",

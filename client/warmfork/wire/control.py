@@ -41,6 +41,7 @@ class Start:
         left_out: modules that are not to be imported although they are listed: they start threads.
         rehearse: draw each common figure kind once, in the pauses between orders.
         heap_memfd: move the heap into a memfd when all is loaded, where that can be done.
+        joined_mappings: map a library's code and constants as one.
         immortal_objects: let what the template holds be counted no more, where its Python can.
         fresh_memory: have workers allocate where nothing of the template lies.
         native_steps: have native code fork workers and make their system calls, where it was built.
@@ -65,6 +66,7 @@ class Start:
     left_out: tuple[str, ...]
     rehearse: bool
     heap_memfd: bool
+    joined_mappings: bool
     immortal_objects: bool
     fresh_memory: bool
     native_steps: bool
@@ -142,8 +144,8 @@ class Measure:
 
     Attributes:
         name: one of ``MEASURES``.
-        amount: bytes of the heap in a memfd, objects that are counted no more, bytes of free memory used up, bytes of pages
-            that workers are known to write to; 0: not done.
+        amount: bytes of the heap in a memfd, how many mappings fewer, objects that are counted no more, bytes of free memory
+            used up, bytes of pages that workers are known to write to; 0: not done.
         detail: so much, or why not.
     """
 
@@ -152,7 +154,7 @@ class Measure:
     detail: str
 
 
-MEASURES: Final = ("heap", "immortal", "fresh", "pages")
+MEASURES: Final = ("heap", "joined", "immortal", "fresh", "pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ _START: Final = (
     items("left_out", count_max=1_000),
     flag("rehearse"),
     flag("heap_memfd"),
+    flag("joined_mappings"),
     flag("immortal_objects"),
     flag("fresh_memory"),
     flag("native_steps"),

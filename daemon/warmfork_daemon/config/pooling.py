@@ -40,6 +40,10 @@ class PoolSettings:
     heap_memfd: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Move a template's heap into a memfd, which makes forks cheap; auto: where it can be done."
     )
+    joined_mappings: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
+        "Map a library's code and its constants as one, so that a fork has fewer mappings to copy; auto: where they lie side by"
+        " side."
+    )
     immortal_objects: Switch = _switch(  # it makes a dataclasses.field  # noqa: RUF009
         "Let what a template holds be counted no more, so that workers copy less of its memory; auto: from Python 3.12 on."
     )
