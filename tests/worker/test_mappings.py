@@ -99,7 +99,7 @@ print(numpy.linalg.solve(numpy.eye(3) * 2, numpy.ones(3)).tolist(), pandas.DataF
 pid = os.fork()
 if not pid:
     os._exit(not (told == digest(kept) and numpy.arange(1000).sum() == 499500))
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), re.fullmatch(r"\\d+ fewer of \\d+ of files", report.detail) is not None)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), re.fullmatch(r"\\d+ of \\d+ joined to their neighbours", report.detail) is not None)
 print(mappings.join())
 """
     )

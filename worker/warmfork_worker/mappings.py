@@ -58,7 +58,7 @@ class JoinReport:
 
     Attributes:
         joined: how many fewer there are.
-        detail: so many, or why none.
+        detail: so many of how many, or why none.
     """
 
     joined: int
@@ -92,7 +92,7 @@ class Mappings:
             found = list(mappings_of(smaps))
             groups = list(side_by_side(found))
             joined = _join(groups, lambda: {one.start: one.file for one in _again(smaps)})
-        return JoinReport(joined, f"{joined} fewer of {len(found)} of files")
+        return JoinReport(joined, f"{joined} of {len(found)} joined to their neighbours")
 
 
 def _again(smaps: BinaryIO) -> Iterator[Mapping]:

@@ -43,7 +43,7 @@ _MEASURES: Final = {
         "stays in the page tables, so forks cost more",
     ),
     "mappings": (
-        "joined", "fewer", " that forks need not copy", "as they are, so forks cost more",
+        "joined", "fewer", "; forks copy fewer", "as they are, so forks cost more",
     ),
     "reference counts": ("immortal", "objects", " have none; workers copy less", "kept, so jobs cost more"),
     "free memory": (
