@@ -345,9 +345,9 @@ class AsyncClient:
             if self._found_nobody is not None and self._looked_s >= came_s:
                 # Looked for while this call waited its turn: each of many would wait for the same silence, one after the other.
                 raise DaemonUnreachable(str(self._found_nobody))
-            self._looked_s = time.monotonic()
+            self._looked_s, self._found_nobody = time.monotonic(), None
             try:
-                self._link, self._found_nobody = await self._find(), None
+                self._link = await self._find()
             except DaemonUnreachable as problem:
                 self._found_nobody = problem
                 raise

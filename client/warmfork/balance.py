@@ -30,8 +30,8 @@ from warmfork.streaming import ExecuteArguments
 _AVOIDED_S_MIN: Final = 0.5
 _AVOIDED_S_MAX: Final = 8.0
 _TRIAL_S: Final = 1.0
-_OF_THE_CALL: Final = "DeadlineHopeless"
-"""The rejection that says nothing about other calls."""
+_FULL: Final = frozenset({"QueueFull", "QueueWait", "MachineMemory"})
+"""Rejections that other calls would get, too; the others are of one deadline, or one template."""
 
 log = logging.getLogger("warmfork.client")
 
@@ -60,6 +60,7 @@ class Balance:
         self._in_flight = [0] * self.count
         self._avoided_until_s = [0.0] * self.count
         self._failures = [0] * self.count
+        self._failed_s = [-math.inf] * self.count
 
     @property
     def in_flight(self) -> list[int]:
@@ -97,14 +98,25 @@ class Balance:
                 self._failures[index] = 0
                 self._avoided_until_s[index] = 0.0
 
-    def failed(self, index: int, now_s: float) -> None:
-        """It is not there, or not able to work: it is avoided, for longer each time."""
+    def failed(self, index: int, taken_s: float, now_s: float) -> bool:
+        """It is not there, or not able to work: it is avoided, for longer each time.
+
+        Args:
+            index: of the daemon.
+            taken_s: when the call was given to it.
+            now_s: by the monotonic clock.
+
+        Returns:
+            False for a call that was under way when it failed another: both met the same failure.
+        """
         with self._lock:
-            if self._avoided_until_s[index] > now_s and self._failures[index]:
-                return  # many calls met the same failure
+            if taken_s < self._failed_s[index]:
+                return False
+            self._failed_s[index] = now_s
             for_s = min(_AVOIDED_S_MAX, _AVOIDED_S_MIN * 2.0 ** min(self._failures[index], 30))
             self._failures[index] += 1
             self._avoided_until_s[index] = now_s + for_s
+            return True
 
     def is_full(self, index: int, now_s: float, for_s: float) -> None:
         """It takes nothing in for this time, by what it says; others' jobs may end before, so not for ever."""
@@ -140,6 +152,7 @@ class BalancedCall:
         self._arguments["retries"] = None
         self._arguments["retry_for_s"] = None
         self._at: int | None = None
+        self._taken_s = self._started_s
         self._tried: set[int] = set()
         self._turned_away: list[Result] = []
         self._unusable: dict[int, WarmforkError] = {}
@@ -152,7 +165,8 @@ class BalancedCall:
         self._leave()
         if self._tried and self._deadline_s is not None and self._clock() >= self._started_s + self._deadline_s:
             return None  # the answer that there is says that it did not run; a daemon that is idle would begin it
-        self._at = self._balance.take(self._tried, self._clock())
+        self._taken_s = self._clock()
+        self._at = self._balance.take(self._tried, self._taken_s)
         if self._at is not None:
             self._tried.add(self._at)
         return self._at
@@ -180,12 +194,12 @@ class BalancedCall:
         """Whether this, of the daemon asked last, is the call's result; False where the next one may be asked."""
         assert self._at is not None
         if result.verdict == "lost":
-            self._balance.failed(self._at, self._clock())
+            self._balance.failed(self._at, self._taken_s, self._clock())
         else:
             self._balance.answered(self._at)
         if not result.retry_safe:
             return True
-        if result.retry_after_s is not None and (result.error is None or result.error.type != _OF_THE_CALL):
+        if result.retry_after_s is not None and result.error is not None and result.error.type in _FULL:
             self._balance.is_full(self._at, self._clock(), result.retry_after_s)
         self._turned_away.append(result)
         return False
@@ -193,15 +207,17 @@ class BalancedCall:
     def submitted_nothing(self, problem: WarmforkError) -> None:
         """The daemon asked last did not answer, or cannot be used from here."""
         assert self._at is not None
-        self._balance.failed(self._at, self._clock())
+        is_news = self._balance.failed(self._at, self._taken_s, self._clock())
         self._unusable[self._at] = problem
-        if isinstance(problem, KeyUnavailable):  # somebody should mend it, and where others work nobody would see it
+        if is_news and isinstance(
+            problem, KeyUnavailable
+        ):  # somebody should mend it, and where others work nobody would see it
             log.warning("daemon %d of %d is left out: %s", self._at + 1, self._balance.count, problem)
 
     def went_unanswered(self) -> None:
         """The daemon asked last has the job, perhaps, and no reply came: the error goes to the caller."""
         assert self._at is not None
-        self._balance.failed(self._at, self._clock())
+        self._balance.failed(self._at, self._taken_s, self._clock())
 
     def next_round(self) -> float | None:
         """Seconds to wait before all are asked again, None where this was the last attempt."""
@@ -222,7 +238,7 @@ class BalancedCall:
         if not self._turned_away:
             listed = by_number(self._unusable)
             raise DaemonUnreachable(
-                f"none of {self._balance.count} daemons could be reached; nothing was submitted: {listed}"
+                f"none of {len(self._unusable)} daemons could be reached; nothing was submitted: {listed}"
             )
         return min(self._turned_away, key=_wait_s)
 

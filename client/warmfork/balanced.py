@@ -1,7 +1,7 @@
 """Clients of several daemons: each call goes to one of them.
 
 One daemon has one loop and one template of a kind, and with many processors they are what stops it
-(``docs/performance.md``, "More cores"). Several daemons side by side have neither in common, and what a caller needs is
+(``docs/performance.md``, "More processors"). Several daemons side by side have neither in common, and what a caller needs is
 somebody who divides the calls. The rules are in ``balance``; the calls themselves are made by a ``Client`` for each daemon.
 """
 
@@ -24,7 +24,6 @@ from warmfork.wire.replies import HelloReply
 _Member = TypeVar("_Member", Client, AsyncClient)
 _Answer = TypeVar("_Answer")
 _ADDRESSES: Final = ("ipc:///", "tcp://")
-_NO_ANSWER: Final = (DaemonUnreachable, KeyUnavailable, ReplyTimeout)
 
 
 class _Balanced(Generic[_Member]):
@@ -109,7 +108,7 @@ class BalancedClient(_Balanced[Client]):
         for index, client in enumerate(self._clients):
             try:
                 outcome = client.cancel(job_id)
-            except _NO_ANSWER as problem:
+            except WarmforkError as problem:
                 silent[index] = problem
                 continue
             if outcome != "unknown":
@@ -183,7 +182,7 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
         for index, client in enumerate(self._clients):
             try:
                 outcome = await client.cancel(job_id)
-            except _NO_ANSWER as problem:
+            except WarmforkError as problem:
                 silent[index] = problem
                 continue
             if outcome != "unknown":
@@ -215,14 +214,14 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
 def _or_none(ask: Callable[[], _Answer]) -> _Answer | None:
     try:
         return ask()
-    except _NO_ANSWER:
+    except WarmforkError:
         return None
 
 
 async def _or_none_async(answer: Awaitable[_Answer]) -> _Answer | None:
     try:
         return await answer
-    except _NO_ANSWER:
+    except WarmforkError:
         return None
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import weakref
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -19,8 +20,9 @@ from warmfork.results import ErrorInfo, Result
 from warmfork.streaming import ExecuteArguments
 
 OK = Result("00", "ok")
-REJECTED = Result("00", "rejected", retry_after_s=2.0, retry_safe=True)
-SOONER = Result("00", "rejected", retry_after_s=1.0, retry_safe=True)
+FULL = ErrorInfo("QueueFull", "")
+REJECTED = Result("00", "rejected", error=FULL, retry_after_s=2.0, retry_safe=True)
+SOONER = Result("00", "rejected", error=FULL, retry_after_s=1.0, retry_safe=True)
 LEAVING = Result("00", "lost", retry_safe=True)
 LOST = Result("00", "lost", retry_safe=False)
 GONE = DaemonUnreachable("gone")
@@ -194,18 +196,32 @@ def test_an_absent_daemon_is_asked_last_and_for_longer_each_time() -> None:
         balance.take(set(), clock.now_s) for _ in range(2)
     ]  # one tries it, the next does not wait for that
     clock.now_s += 1.1
-    balance.failed(0, clock.now_s)
+    balance.failed(0, clock.now_s, clock.now_s)
     assert 1 == balance.take(set(), clock.now_s + 0.9)
     assert 0 == balance.take(set(), clock.now_s + 1.1)
     balance.answered(0)
     assert [0, 0] == [balance.take(set(), clock.now_s) for _ in range(2)]
 
 
+def test_failures_that_come_at_once_are_waited_for_longer_each_time() -> None:
+    """A socket that refuses, or a key that cannot be read, is found out within the time of the trial itself."""
+    balance = Balance(2, first=0)
+    clock = Clock()
+    tries = []
+    for _ in range(400):
+        clock.now_s += 0.1
+        with call_on(balance, clock) as call:
+            if call.next_daemon() == 0:
+                tries.append(round(clock.now_s - 100.0, 1))
+                call.submitted_nothing(GONE)
+    pauses = [round(later - before, 1) for before, later in pairwise(tries)]
+    assert [0.5, 1.0, 2.0, 4.0, 8.0, 8.0] == [pause - pause % 0.5 for pause in pauses[:6]]
+
+
 def test_many_calls_that_meet_one_death_count_once() -> None:
     """Thirty calls in flight at a daemon that dies do not make it avoided for as long as thirty deaths in a row."""
     balance = Balance(2, first=0)
-    for _ in range(30):
-        balance.failed(0, 100.0)
+    assert [True] + 29 * [False] == [balance.failed(0, 99.0, 100.0) for _ in range(30)]
     assert {1} == {balance.take(set(), 100.4) for _ in range(2)}
     assert 0 == balance.take(set(), 100.6)
 
@@ -213,7 +229,7 @@ def test_many_calls_that_meet_one_death_count_once() -> None:
 def test_a_full_daemon_is_asked_last_for_as_long_as_it_said() -> None:
     """Bounded, because others' jobs may end before; and whoever says so is there."""
     balance = Balance(2, first=0)
-    balance.failed(0, 99.0)
+    balance.failed(0, 99.0, 99.0)
     balance.is_full(0, 100.0, 2.0)
     assert [1, 1] == [balance.take(set(), 101.9) for _ in range(2)]
     assert [0, 0] == [balance.take(set(), 102.1) for _ in range(2)]
@@ -231,12 +247,13 @@ def test_an_answer_of_before_does_not_make_a_full_daemon_free() -> None:
     assert 1 == balance.take(set(), 100.1)
 
 
-def test_a_deadline_that_one_call_cannot_keep_turns_no_other_away() -> None:
-    """It is the call that is refused, and it goes on; others are not kept from there."""
+@pytest.mark.parametrize("why", ["DeadlineHopeless", "TemplateDown", "TemplateRemoved"])
+def test_what_one_call_cannot_have_turns_no_other_away(why: str) -> None:
+    """It is the call that is refused, for its deadline or its template, and it goes on; others are not kept from there."""
     balance = Balance(2, first=0)
     with call_on(balance) as call:
         assert 0 == call.next_daemon()
-        hopeless = Result("00", "rejected", error=ErrorInfo("DeadlineHopeless", ""), retry_after_s=3.0, retry_safe=True)
+        hopeless = Result("00", "rejected", error=ErrorInfo(why, ""), retry_after_s=3.0, retry_safe=True)
         assert not call.is_answered(hopeless)
         assert 1 == call.next_daemon()
     assert 0 == balance.take(set(), 100.0)

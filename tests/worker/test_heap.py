@@ -308,6 +308,29 @@ except OSError as problem:
     assert moves or re.fullmatch(r"\d+ mappings would become up to \d+, where the system allows 0\n", out)
 
 
+def test_with_jemalloc_nothing_moves(tmp_path: Path) -> None:
+    """Whether a library brings it is seen before code and constants are joined, and stays known."""
+    library = tmp_path / "allocator.so"
+    library.write_bytes(bytes(5000) + b"<jemalloc>: Error" + bytes(40_000))
+    out = run(f"""
+from warmfork_worker.mappings import Mappings
+with open({str(library)!r}, "rb") as file:
+    constants = mmap.mmap(file.fileno(), 16384, mmap.MAP_PRIVATE, mmap.PROT_READ)
+heap, mappings = Heap(wanted=True), Mappings(wanted=True)
+heap.look()
+mappings.join()
+for _ in range(2):
+    report = heap.move()
+    print(report.moved_bytes, report.detail)
+constants.close()
+other = Heap(wanted=True)
+other.look()
+print(other.move().moved_bytes > 1 << 20)
+""")
+    why = "0 a preloaded library brings jemalloc, which needs discarded pages to be zero\n"
+    assert f"{why}{why}True\n" == out
+
+
 def test_switched_off() -> None:
     """Where it is not wanted, the reason names the setting."""
     assert (0, "switched off (pool.heap_memfd)") == (

@@ -34,20 +34,27 @@ def digest(rows):
 """
 
 
-def mapping(start: int, end: int, rights: str, offset: int, *, own_bytes: int = 0, inode: int = 7) -> Mapping:
-    return Mapping(start, end, rights.encode(), offset, (b"08:01", inode), b"/lib/a.so", own_bytes)
+def mapping(
+    start: int, end: int, rights: str, offset: int, *, own_bytes: int = 0, inode: int = 7, is_plain: bool = True
+) -> Mapping:
+    return Mapping(start, end, rights.encode(), offset, (b"08:01", inode), b"/lib/a.so", own_bytes, is_plain)
 
 
 def test_what_proc_tells_is_read() -> None:
     """Only what is of a file, with how much of it is the process's own by now."""
     text = (
         b"7f00-9f00 r-xp 00001000 fe:0a 95595                      /usr/lib/a b.so\n"
-        b"Rss:                   4 kB\nAnonymous:            12 kB\nVmFlags: rd ex mr mw me\n"
-        b"9f00-af00 rw-p 00000000 00:00 0 \nAnonymous:            4 kB\n"
-        b"af00-bf00 rw-p 00000000 00:00 0                          [heap]\nAnonymous:            4 kB\n"
+        b"Rss:                   4 kB\nAnonymous:            12 kB\nSwap:                  8 kB\nSwapPss:       8 kB\n"
+        b"VmFlags: rd ex mr mw me \n"
+        b"9f00-af00 rw-p 00000000 00:00 0 \nAnonymous:            4 kB\nVmFlags: rd wr \n"
+        b"af00-bf00 rw-p 00000000 00:00 0                          [heap]\nAnonymous:            4 kB\nVmFlags: rd wr \n"
+        b"bf00-cf00 r-xp 00000000 fe:0a 95595                      /usr/lib/a b.so\n"
+        b"Anonymous:             0 kB\nSwap:                  0 kB\nVmFlags: rd ex mr mw me bt \n"
     )
-    found = list(mappings_of(text.splitlines(keepends=True)))
-    assert [Mapping(0x7F00, 0x9F00, b"r-xp", 0x1000, (b"fe:0a", 95595), b"/usr/lib/a b.so", 12 << 10)] == found
+    assert [
+        Mapping(0x7F00, 0x9F00, b"r-xp", 0x1000, (b"fe:0a", 95595), b"/usr/lib/a b.so", 20 << 10, True),
+        Mapping(0xBF00, 0xCF00, b"r-xp", 0, (b"fe:0a", 95595), b"/usr/lib/a b.so", 0, False),
+    ] == list(mappings_of(text.splitlines(keepends=True)))
 
 
 def test_constants_code_constants_are_one() -> None:
@@ -70,8 +77,20 @@ def test_constants_code_constants_are_one() -> None:
         mapping(20, 50, "r-xs", 10),
         mapping(20, 50, "---p", 10),
         mapping(20, 50, "r--p", 10),
+        mapping(20, 50, "r-xp", 10, is_plain=False),
     ],
-    ids=["hole", "other place", "other file", "written to", "writable", "both", "shared", "nothing", "no code"],
+    ids=[
+        "hole",
+        "other place",
+        "other file",
+        "written to",
+        "writable",
+        "both",
+        "shared",
+        "nothing",
+        "no code",
+        "flags",
+    ],
 )
 def test_what_is_not_side_by_side_stays(second: Mapping) -> None:
     """Whatever differs in more than the right to run."""
@@ -99,7 +118,8 @@ print(numpy.linalg.solve(numpy.eye(3) * 2, numpy.ones(3)).tolist(), pandas.DataF
 pid = os.fork()
 if not pid:
     os._exit(not (told == digest(kept) and numpy.arange(1000).sum() == 499500))
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), re.fullmatch(r"\\d+ of \\d+ joined to their neighbours", report.detail) is not None)
+told = re.fullmatch(r"\\d+ of \\d+ joined to their neighbours", report.detail)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), told is not None)
 print(mappings.join())
 """
     )
@@ -107,7 +127,7 @@ print(mappings.join())
     assert f"{expected}JoinReport(joined=0, detail='they were joined before')\n" == out
 
 
-@pytest.mark.parametrize("how", ["replaced", "gone", "deleted and made anew"])
+@pytest.mark.parametrize("how", ["replaced", "gone", "deleted and made anew", "a pipe"])
 def test_a_library_whose_file_is_another_by_now_stays(tmp_path: Path, how: str) -> None:
     """An upgrade while the template runs: the bytes that were loaded are the ones that stay."""
     library = tmp_path / "library.so"
@@ -116,6 +136,7 @@ def test_a_library_whose_file_is_another_by_now_stays(tmp_path: Path, how: str) 
         "replaced": "open(path + '.new', 'wb').write(bytes(1 << 20)); os.replace(path + '.new', path)",
         "gone": "os.unlink(path)",
         "deleted and made anew": "os.unlink(path); open(path, 'wb').write(bytes(1 << 20))",
+        "a pipe": "os.unlink(path); os.mkfifo(path)",
     }[how]
     out = run_alone(
         PRELUDE
@@ -132,6 +153,23 @@ print(len(rows) > 2, [row[:3] for row in rows] == [row[:3] for row in now], told
 """
     )
     assert "True True True\n" == out
+
+
+def test_without_descriptors_nothing_is_lost() -> None:
+    """A library whose file cannot be opened stays as it is."""
+    out = run_alone(
+        PRELUDE
+        + """
+import resource
+mappings = Mappings(wanted=True)
+before = maps()
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+report = mappings.join()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+print(report.joined, [row[:3] for row in of_files(before)] == [row[:3] for row in of_files(maps())])
+"""
+    )
+    assert "0 True\n" == out
 
 
 def test_switched_off() -> None:

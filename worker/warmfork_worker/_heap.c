@@ -624,12 +624,8 @@ static PyObject *heap_move(PyObject *Py_UNUSED(module), PyObject *args) {
     work->page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
     work->gap_pages = (uintptr_t)gap_pages;
     work->compare = compare;
-    if (read_regions(work, smaps_fd) < 0) {
+    if (lseek(smaps_fd, 0, SEEK_SET) < 0 || read_regions(work, smaps_fd) < 0) {
         fail("reading smaps");
-        goto out;
-    }
-    if (brings_jemalloc(work)) {
-        PyErr_SetString(PyExc_OSError, "a preloaded library brings jemalloc, which needs discarded pages to be zero");
         goto out;
     }
     work->can_collapse = can_collapse(work);
@@ -645,7 +641,25 @@ out:
     return result;
 }
 
+static PyObject *heap_brings_jemalloc(PyObject *Py_UNUSED(module), PyObject *args) {
+    int smaps_fd;
+    if (!PyArg_ParseTuple(args, "i:brings_jemalloc", &smaps_fd))
+        return NULL;
+    Work *work = mmap(NULL, sizeof *work, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (work == MAP_FAILED)
+        return fail("mmap");
+    PyObject *result = NULL;
+    if (lseek(smaps_fd, 0, SEEK_SET) < 0 || read_regions(work, smaps_fd) < 0)
+        fail("reading smaps");
+    else
+        result = PyBool_FromLong(brings_jemalloc(work));
+    munmap(work, sizeof *work);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"brings_jemalloc", heap_brings_jemalloc, METH_VARARGS,
+     "brings_jemalloc(smaps_fd) -> whether a library does, whose memory may not move; OSError: that is not known"},
     {"move", heap_move, METH_VARARGS,
      "move(smaps_fd, pagemap_fd, task_fd, mappings_max, gap_pages, compare=False) -> what was moved; OSError: nothing was"},
     {NULL, NULL, 0, NULL},

@@ -52,6 +52,7 @@ class Heap:
         self._fds: tuple[int, ...] = ()
         self._move: Callable[[int, int, int, int, int, bool], Moved] | None = None
         self._problem = "switched off (pool.heap_memfd)"
+        self._looked = False
         if not wanted:
             return
         try:
@@ -69,12 +70,32 @@ class Heap:
             return
         self._move, self._fds, self._problem = move, tuple(opened), ""
 
+    def look(self) -> None:
+        """See whether it may move. Before the mappings of libraries are joined, while constants are told from code."""
+        if self._move is None or self._looked:
+            return
+        from warmfork_worker._heap import brings_jemalloc
+
+        self._looked = True
+        try:
+            found = brings_jemalloc(self._fds[1])
+        except OSError as problem:
+            self._give_up(str(problem))
+            return
+        if found:
+            self._give_up("a preloaded library brings jemalloc, which needs discarded pages to be zero")
+
+    def _give_up(self, problem: str) -> None:
+        self._move, self._problem = None, problem
+        _close(self._fds)
+
     def move(self, *, compare: bool = False) -> HeapReport:
         """Move it. One thread only; whatever this process writes afterwards is its own again, and forks copy it.
 
         Args:
             compare: digest the memory before and after, for tests.
         """
+        self.look()
         if self._move is None:
             return HeapReport(0, self._problem)
         move, self._move, self._problem = self._move, None, "it was moved before"

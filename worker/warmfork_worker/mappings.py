@@ -8,10 +8,11 @@ written is never among them; that constants can be run takes nothing from the gu
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -23,7 +24,10 @@ _HEADER: Final = re.compile(
 )
 _READ: Final = b"r--p"
 _RUN: Final = b"r-xp"
-_MAP_FIXED: Final = 0x10  # <asm-generic/mman-common.h>
+_PLAIN: Final = frozenset({b"rd", b"ex", b"mr", b"mw", b"me", b"sd"})
+"""Flags of a mapping (proc(5), VmFlags) that a new one of code has as well; with others, such as ``bt`` or ``lo``, it stays."""
+_MREMAP_MAYMOVE: Final = 1
+_MREMAP_FIXED: Final = 2
 
 
 File = tuple[bytes, int]
@@ -40,7 +44,8 @@ class Mapping:
         offset: in the file, of its first byte.
         file: that it is of.
         path: of the file.
-        own_bytes: of it that are not the file's any more.
+        own_bytes: of it that are not the file's any more, in memory or swapped out.
+        is_plain: it has no flag that a new mapping would not have.
     """
 
     start: int
@@ -50,6 +55,7 @@ class Mapping:
     file: File
     path: bytes
     own_bytes: int
+    is_plain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,59 +94,79 @@ class Mappings:
         if self._fd < 0:
             return JoinReport(0, self._problem)
         fd, self._fd, self._problem = self._fd, -1, "they were joined before"
-        with open(fd, "rb") as smaps:
-            found = list(mappings_of(smaps))
-            groups = list(side_by_side(found))
-            joined = _join(groups, lambda: {one.start: one.file for one in _again(smaps)})
+        try:
+            with open(fd, "rb") as smaps:
+                found = list(mappings_of(smaps))
+                joined = _join(list(side_by_side(found)), smaps)
+        except OSError as problem:
+            return JoinReport(0, f"/proc/self cannot be read: {problem.strerror}")
         return JoinReport(joined, f"{joined} of {len(found)} joined to their neighbours")
 
 
-def _again(smaps: BinaryIO) -> Iterator[Mapping]:
-    smaps.seek(0)
-    return mappings_of(smaps)
-
-
-def _join(groups: Sequence[list[Mapping]], now_mapped: Callable[[], dict[int, File]]) -> int:
+def _join(groups: Sequence[list[Mapping]], smaps: BinaryIO) -> int:
     """Join these groups; how many mappings fewer that makes."""
-    fds = [_opened(group[0].path) for group in groups]
-    trials = [_mapped(0, mmap.PAGESIZE, mmap.PROT_READ, 0, fd, 0) for fd in fds]
-    # A file is told by what /proc says of a mapping of it: fstat(2) says something else on overlayfs and on btrfs.
-    files = now_mapped()
+    wholes = [_map_elsewhere(group) for group in groups]
+    try:
+        smaps.seek(0)
+        files = {one.start: one.file for one in mappings_of(smaps)}
+    except OSError:
+        files = {}
     joined = 0
-    for group, fd, trial in zip(groups, fds, trials, strict=True):
-        if trial and files.get(trial) == group[0].file:
-            size = group[-1].end - group[0].start
-            whole = _mapped(group[0].start, size, mmap.PROT_READ | mmap.PROT_EXEC, _MAP_FIXED, fd, group[0].offset)
-            joined += len(group) - 1 if whole else 0
-        if trial:
-            calls.call("munmap", trial, mmap.PAGESIZE)
-        if fd >= 0:
-            os.close(fd)
+    for group, whole in zip(groups, wholes, strict=True):
+        if whole and files.get(whole) == group[0].file and _move(whole, group):
+            joined += len(group) - 1
+        elif whole:
+            calls.call("munmap", whole, _size(group))
     return joined
 
 
-def _opened(path: bytes) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # replaced or gone since it was loaded
-        return -1
+def _size(group: Sequence[Mapping]) -> int:
+    return group[-1].end - group[0].start
 
 
-def _mapped(address: int, size: int, rights: int, flags: int, fd: int, offset: int) -> int:
-    """A private mapping; 0 where there is none."""
+def _map_elsewhere(group: Sequence[Mapping]) -> int:
+    """One mapping of what the group is said to be of, where there is room; 0 where there can be none.
+
+    Whether it is the same file is seen afterwards, by what /proc says of it: fstat(2) says something else on overlayfs and btrfs.
+    """
+    fd = -1
     try:
-        return calls.call("mmap", address, size, rights, mmap.MAP_PRIVATE | flags, fd, offset)
-    except OSError:
+        # A path that is something else by now must not be waited for.
+        fd = os.open(group[0].path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        rights = mmap.PROT_READ | mmap.PROT_EXEC
+        return calls.call("mmap", 0, _size(group), rights, mmap.MAP_PRIVATE, fd, group[0].offset)
+    except OSError:  # replaced or gone since it was loaded; or it may not be mapped any more
         return 0
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def _move(whole: int, group: Sequence[Mapping]) -> bool:
+    """Put a mapping into the place of the group, in one go.
+
+    Not by a new one over it: where the file system refuses that late, the kernel has taken the old one away.
+    """
+    start, size = group[0].start, _size(group)
+    if ctypes.string_at(whole, mmap.PAGESIZE) != ctypes.string_at(start, mmap.PAGESIZE):
+        return False  # two snapshots of a file have the same numbers
+    try:
+        calls.call("mremap", whole, size, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, start)
+    except OSError:
+        return False
+    return True
 
 
 def mappings_of(lines: Iterable[bytes]) -> Iterator[Mapping]:
     """What /proc/PID/smaps tells, without mappings of no file."""
     header: re.Match[bytes] | None = None
+    own_bytes = 0
     for line in lines:
         if found := _HEADER.match(line):
-            header = found if found["path"] else None
-        elif header is not None and line.startswith(b"Anonymous:"):
+            header, own_bytes = (found if found["path"] else None), 0
+        elif header is not None and line.startswith((b"Anonymous:", b"Swap:")):
+            own_bytes += int(line.split()[1]) * 1024
+        elif header is not None and line.startswith(b"VmFlags:"):  # the last line of each
             yield Mapping(
                 int(header["start"], 16),
                 int(header["end"], 16),
@@ -148,7 +174,8 @@ def mappings_of(lines: Iterable[bytes]) -> Iterator[Mapping]:
                 int(header["offset"], 16),
                 (header["device"], int(header["inode"])),
                 header["path"],
-                int(line.split()[1]) * 1024,
+                own_bytes,
+                _PLAIN.issuperset(line.split()[1:]),
             )
 
 
@@ -159,17 +186,18 @@ def side_by_side(mappings: Iterable[Mapping]) -> Iterator[list[Mapping]]:
         if group and not _goes_on(group[-1], mapping):
             yield from _worth(group)
             group = []
-        if mapping.rights in (_READ, _RUN) and not mapping.own_bytes:
+        if _may_join(mapping):
             group.append(mapping)
     yield from _worth(group)
 
 
+def _may_join(one: Mapping) -> bool:
+    return one.rights in (_READ, _RUN) and not one.own_bytes and one.is_plain
+
+
 def _goes_on(one: Mapping, other: Mapping) -> bool:
-    return (
-        (one.end, one.file, one.offset + one.end - one.start) == (other.start, other.file, other.offset)
-        and other.rights in (_READ, _RUN)
-        and not other.own_bytes
-    )
+    follows = (one.end, one.file, one.offset + one.end - one.start) == (other.start, other.file, other.offset)
+    return follows and _may_join(other)
 
 
 def _worth(group: list[Mapping]) -> Iterator[list[Mapping]]:

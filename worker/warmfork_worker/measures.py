@@ -41,6 +41,7 @@ class Measures:
 
     def take(self) -> Taken:
         """Take them in the order that they need: whatever this process writes after the last is copied by each worker."""
+        self._heap.look()
         joined = self._mappings.join()
         immortal = make_immortal(wanted=self._start.immortal_objects)
         gc.freeze()
