@@ -1,9 +1,9 @@
 """A process of its own for each job, as cheap as we know how to fork it, behind ZeroMQ, and nothing else.
 
-Like ``bench.suite.relay``, but the process that is forked has settled as a template of warmfork's does (its heap in a memfd,
-uncounted objects, no free memory), several children wait, and any number of callers is served. No queue, no limits, no
-guard, no checks, no verdicts, no log: what warmfork takes beyond this is its own, and what this takes, no change to
-warmfork's own work can save.
+Like ``bench.suite.relay``, but the process that is forked has settled as a template of warmfork's does (joined mappings,
+its heap in a memfd, uncounted objects, no free memory), several children wait, and any number of callers is served. No
+queue, no limits, no guard, no checks, no verdicts, no log: what warmfork takes beyond this is its own, and what this
+takes, no change to warmfork's own work can save.
 
 Run as a program, it is the relay: ``python -P -m bench.limit_relay ADDRESS LIBRARIES(0|1)``.
 """
@@ -154,14 +154,18 @@ def _settle() -> None:
     from warmfork_worker.fresh import tidy_free_memory, use_up_free_memory
     from warmfork_worker.heap import Heap
     from warmfork_worker.immortal import make_immortal
+    from warmfork_worker.mappings import Mappings
 
     drop_needless_hooks()
     gc.collect()
+    heap = Heap(wanted=True)
+    heap.look()
+    Mappings(wanted=True).join()
     make_immortal(wanted=True)
     gc.freeze()
     tidy_free_memory()
     use_up_free_memory(wanted=True)
-    Heap(wanted=True).move()
+    heap.move()
 
 
 if __name__ == "__main__":
