@@ -209,9 +209,8 @@ class BalancedCall:
         assert self._at is not None
         is_news = self._balance.failed(self._at, self._taken_s, self._clock())
         self._unusable[self._at] = problem
-        if is_news and isinstance(
-            problem, KeyUnavailable
-        ):  # somebody should mend it, and where others work nobody would see it
+        if is_news and isinstance(problem, KeyUnavailable):
+            # Somebody has to mend it, and where others answer nobody would see it.
             log.warning("daemon %d of %d is left out: %s", self._at + 1, self._balance.count, problem)
 
     def went_unanswered(self) -> None:

@@ -191,11 +191,11 @@ class AsyncBalancedClient(_Balanced[AsyncClient]):
 
     async def status(self) -> list[Mapping[str, Any] | None]:
         """As ``BalancedClient.status``."""
-        return [await _or_none_async(client.status()) for client in self._clients]
+        return await asyncio.gather(*(_or_none_async(client.status()) for client in self._clients))
 
     async def hello(self) -> list[HelloReply | None]:
         """As ``BalancedClient.hello``."""
-        return [await _or_none_async(client.hello()) for client in self._clients]
+        return await asyncio.gather(*(_or_none_async(client.hello()) for client in self._clients))
 
     async def close(self) -> None:
         """Close every connection, as ``AsyncClient.close``."""

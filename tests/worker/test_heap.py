@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -345,6 +346,16 @@ def test_without_the_native_part(monkeypatch: pytest.MonkeyPatch) -> None:
     report = Heap(wanted=True).move()
     assert 0 == report.moved_bytes
     assert report.detail.startswith("its native part was not built when warmfork was installed (")
+
+
+def test_with_a_native_part_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout that was updated and not installed again the heap stays where it is, and the template lives."""
+    old = types.ModuleType("warmfork_worker._heap")
+    old.__dict__["move"] = lambda *_: None
+    monkeypatch.setitem(sys.modules, "warmfork_worker._heap", old)
+    report = Heap(wanted=True).move()
+    assert 0 == report.moved_bytes
+    assert "was not built" in report.detail
 
 
 def test_a_failed_build_is_no_failed_install(tmp_path: Path) -> None:

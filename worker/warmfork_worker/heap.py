@@ -56,7 +56,7 @@ class Heap:
         if not wanted:
             return
         try:
-            from warmfork_worker._heap import move
+            from warmfork_worker._heap import brings_jemalloc, move
         except ImportError as problem:
             self._problem = f"its native part was not built when warmfork was installed ({problem})"
             return
@@ -68,17 +68,16 @@ class Heap:
             self._problem = f"/proc/self cannot be read: {problem.strerror}"
             _close(opened)
             return
-        self._move, self._fds, self._problem = move, tuple(opened), ""
+        self._move, self._brings_jemalloc = move, brings_jemalloc
+        self._fds, self._problem = tuple(opened), ""
 
     def look(self) -> None:
         """See whether it may move. Before the mappings of libraries are joined, while constants are told from code."""
         if self._move is None or self._looked:
             return
-        from warmfork_worker._heap import brings_jemalloc
-
         self._looked = True
         try:
-            found = brings_jemalloc(self._fds[1])
+            found = self._brings_jemalloc(self._fds[1])
         except OSError as problem:
             self._give_up(str(problem))
             return

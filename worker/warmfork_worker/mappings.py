@@ -29,7 +29,6 @@ _PLAIN: Final = frozenset({b"rd", b"ex", b"mr", b"mw", b"me", b"sd"})
 _MREMAP_MAYMOVE: Final = 1
 _MREMAP_FIXED: Final = 2
 
-
 File = tuple[bytes, int]
 """Device, as /proc tells it, and inode."""
 
